@@ -12,12 +12,15 @@ class Table:
     """
 
     def __init__(self, values: Tensor) -> None:
-        self.values = torch.as_tensor(values, dtype=torch.float64).detach().cpu().clone()
+        # A copy made under inference_mode could never take part in a gradient afterwards.
+        with torch.inference_mode(False):
+            self.values = torch.as_tensor(values, dtype=torch.float64).detach().cpu().clone()
         self._cast: dict[tuple[torch.device, torch.dtype], Tensor] = {}
 
     def like(self, x: Tensor) -> Tensor:
         dtype = x.dtype.to_real()
         key = (x.device, dtype)
         if key not in self._cast:
-            self._cast[key] = self.values.to(device=x.device, dtype=dtype)
+            with torch.inference_mode(False):
+                self._cast[key] = self.values.to(device=x.device, dtype=dtype)
         return self._cast[key]

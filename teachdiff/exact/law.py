@@ -1,0 +1,58 @@
+r"""The exact law of a method's output, from the method's own code.
+
+With a Gaussian prior and a linear operator many methods are affine in their noise
+:math:`\xi = (x_T, z_T, \dots, z_2)`: the output is :math:`x = m + J \xi`, hence
+
+.. math::
+    x \sim \mathcal N(m,\; J J^\top)
+
+exactly. The method is run once, on a batch whose noise is zero in row 0 and one unit vector of
+:math:`\xi` in each further row: row 0 gives m, and the differences give the columns of J. No
+formula of the method is written a second time, and it only works if batching changes nothing.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from teachdiff.problems import InverseProblem
+
+
+def output_law(method: Callable[..., Tensor], prior, problem: InverseProblem, **options) -> tuple[Tensor, Tensor]:
+    r"""Mean (C, H, W) and covariance (n, n), n = C H W, of `method(prior, problem, **options)`.
+
+    Arguments:
+        method: affine in its noise for this prior and problem; that is checked at one random point.
+        problem: with a batch of one.
+        options: of the method, except `noise` and `seed`.
+
+    Raises:
+        ValueError: a batch of more than one, or a method that is not affine here.
+    """
+    if len(problem.y) != 1:
+        raise ValueError(f"the law is that of one problem; this one is a batch of {len(problem.y)}.")
+    draws: list[tuple[int, tuple[int, ...]]] = []
+
+    def record(t: int, shape: tuple[int, ...]) -> Tensor:
+        draws.append((t, shape))
+        return problem.y.new_zeros(shape)
+
+    method(prior, problem, noise=record, **options)
+    sizes = [torch.Size(shape).numel() for _, shape in draws]
+    total = sum(sizes)
+    probe = torch.randn(total, generator=torch.Generator().manual_seed(0), dtype=problem.y.dtype).to(problem.y.device)
+    noises = torch.cat([problem.y.new_zeros(1, total), torch.eye(total).to(problem.y), probe[None]])
+    pieces = iter(noises.split(sizes, dim=1))
+    batch = InverseProblem(problem.operator, problem.y.expand(len(noises), *problem.y.shape[1:]), problem.sigma)
+    x = method(prior, batch, noise=lambda t, shape: next(pieces).reshape(shape), **options)
+    mean, x = x[0], x.flatten(1)
+    jacobian = (x[1:-1] - x[0]).mT
+    predicted = x[0] + jacobian @ probe
+    gap, scale = (predicted - x[-1]).abs().max(), x[1:].abs().max().clamp(min=1)
+    if not bool(gap <= 1e-3 * torch.finfo(x.dtype).eps ** 0.5 * scale):
+        raise ValueError(
+            f"the method is not affine in its noise here: at a random point it gives a value that is {gap:.3g} "
+            "from the affine one. The exact law needs a Gaussian prior, a linear operator and clip_x0 off."
+        )
+    return mean, jacobian @ jacobian.mT

@@ -1,0 +1,29 @@
+"""The methods. Each is a function `method(prior, problem, *, ...) -> x0` of shape (B, C, H, W).
+
+Every method takes
+
+- `steps`: how many of the schedule's T steps to walk, or a list of which; all by default;
+- `seed`: one integer for the batch or one per sample; sample i's noise depends on nothing else;
+- `noise(t, shape)`: a source of noise instead of the seed (see `teachdiff.noise`);
+- `on_step(t, x_t, x0_hat)`: an observer, called in every step;
+- `clip_x0`: clamp x0_hat to [-1, 1] in every step; by default what the prior says: yes for
+  networks, no for exact priors.
+"""
+
+from teachdiff.methods.ddim import ddim
+from teachdiff.methods.ddpm import ddpm
+from teachdiff.methods.dps import dps
+from teachdiff.methods.score_ald import score_ald
+from teachdiff.methods.sdedit import sdedit
+from teachdiff.methods.tweedie import tweedie
+
+METHODS = {
+    "tweedie": tweedie,
+    "ddpm": ddpm,
+    "ddim": ddim,
+    "sdedit": sdedit,
+    "score_ald": score_ald,
+    "dps": dps,
+}
+
+__all__ = ["METHODS", *METHODS]

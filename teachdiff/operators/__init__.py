@@ -1,0 +1,36 @@
+"""What the camera did to the image: linear operators, each with its adjoint and a factorised form.
+
+`base.Operator` states the contract. Masks are diagonal in the pixels; blurs with any padding,
+downsampling and grey are products of one small matrix per axis; circular blurs are diagonal in the
+Hartley basis. Only a blur by an arbitrary kernel with reflect padding has no cheap factorised form:
+it solves by conjugate gradients.
+"""
+
+from teachdiff.operators.base import SVD, Operator
+from teachdiff.operators.blurs import (
+    CircularConvolution,
+    GaussianBlur,
+    ReflectConvolution,
+    gaussian_kernel,
+    motion_kernel,
+)
+from teachdiff.operators.masks import Mask, box_mask, random_mask, smooth_mask
+from teachdiff.operators.product import Downsample, Grey, Identity, Product
+
+__all__ = [
+    "SVD",
+    "CircularConvolution",
+    "Downsample",
+    "GaussianBlur",
+    "Grey",
+    "Identity",
+    "Mask",
+    "Operator",
+    "Product",
+    "ReflectConvolution",
+    "box_mask",
+    "gaussian_kernel",
+    "motion_kernel",
+    "random_mask",
+    "smooth_mask",
+]

@@ -1,0 +1,329 @@
+r"""Train a prior: the loss, the loop, and what makes it survive a kill.
+
+.. math::
+    L(\theta) = E_{x_0, t, \epsilon} \big\| \mathrm{target}_t - f_\theta(\sqrt{\bar\alpha_t}\,x_0
+                + \sqrt{1-\bar\alpha_t}\,\epsilon,\; t) \big\|^2
+
+with target :math:`\epsilon` or :math:`v = \sqrt{\bar\alpha_t}\,\epsilon - \sqrt{1-\bar\alpha_t}\,x_0`.
+
+Everything random in step i comes from `SeedSequence([seed, i])`: a run that was killed and
+resumed draws what an undisturbed one would have drawn, and ends at the same weights.
+"""
+
+import dataclasses
+import math
+import time
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from teachdiff.checks import check_name
+from teachdiff.data import image_arrays, portraits, resize_array
+from teachdiff.predictions import v_from_x0_hat
+from teachdiff.priors.checkpoints import SCHEDULES, atomic, save_prior
+from teachdiff.priors.unet import UNet
+from teachdiff.schedules import Schedule
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """What a training run is. Read from TOML; each key is a field here.
+
+    Fields:
+        name: the checkpoint will be `<name>.safetensors`.
+        data: a folder or zip of images, or "portraits".
+        include: only files whose path inside `data` starts so ("train/").
+        size: side of the training crops, in pixels.
+        scales: each image is also reduced by these factors before it is cropped.
+        channels, blocks: of the U-Net.
+        schedule, T, prediction: of the diffusion; prediction is "epsilon" or "v".
+        t_power: t = ceil(T u^t_power) with u uniform: above 1 it favours small noise.
+        steps, batch, learning_rate: of AdamW; the rate rises over `warmup` steps and falls
+            linearly to 0 over the last `decay` of them (a fraction of `steps`).
+        ema: decay of the running average of the weights, which is what is saved.
+        precision: "bf16" (autocast) or "float32".
+        checkpoint_every: steps between checkpoints.
+        licence, note: for the model card.
+    """
+
+    name: str
+    data: str
+    include: str = ""
+    size: int = 32
+    scales: tuple[float, ...] = (1.0,)
+    image_channels: int = 3
+    channels: tuple[int, ...] = (32, 64, 96)
+    blocks: int = 1
+    schedule: str = "linear"
+    T: int = 1000
+    prediction: str = "v"
+    t_power: float = 1.0
+    steps: int = 10_000
+    batch: int = 32
+    learning_rate: float = 1e-3
+    warmup: int = 200
+    decay: float = 0.25
+    ema: float = 0.999
+    precision: str = "bf16"
+    checkpoint_every: int = 200
+    seed: int = 0
+    licence: str = "not stated"
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        check_name(self.schedule, SCHEDULES, "schedule")
+        check_name(self.prediction, ["epsilon", "v"], "prediction to train for")
+        check_name(self.precision, ["bf16", "float32"], "precision")
+        for key in ("size", "T", "steps", "batch", "checkpoint_every", "image_channels", "blocks"):
+            if not getattr(self, key) >= 1:
+                raise ValueError(f"{key} must be at least 1; got {getattr(self, key)}.")
+        if not (self.learning_rate > 0 and self.t_power > 0 and 0 <= self.ema < 1 and 0 <= self.decay <= 1):
+            raise ValueError(
+                "learning_rate and t_power must be positive, ema in [0, 1) and decay in [0, 1]; got "
+                f"{self.learning_rate}, {self.t_power}, {self.ema} and {self.decay}."
+            )
+        if not self.scales or not all(0 < s <= 1 for s in self.scales):
+            raise ValueError(f"scales must be reductions in (0, 1]; got {list(self.scales)}.")
+
+
+def read_config(path: str | Path) -> TrainConfig:
+    """A TOML file as a `TrainConfig`; an unknown or mistyped key is an error that names it.
+
+    Raises:
+        ValueError: no such file, no TOML, an unknown key or a value of the wrong type or range.
+    """
+    try:
+        given = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ValueError(f"cannot read the training config {path}: {error}") from error
+    fields = {field.name: field for field in dataclasses.fields(TrainConfig)}
+    for key, value in given.items():
+        check_name(key, fields, "key in the training config")
+        kind: type = {"scales": list, "channels": list}.get(key, fields[key].type)  # type: ignore[arg-type,assignment]
+        if kind is float and type(value) is int:
+            given[key] = value = float(value)
+        if type(value) is not kind:
+            raise ValueError(f"{key} in {path} must be of type {kind.__name__}; got {value!r}.")
+        if kind is list:
+            given[key] = tuple(value)
+    for key in ("name", "data"):
+        if key not in given:
+            raise ValueError(f"{path} must set {key}.")
+    return TrainConfig(**given)
+
+
+Source = Callable[[np.random.Generator, int], Tensor]
+
+
+def training_source(config: TrainConfig) -> Source:
+    """A function (rng, batch) -> images (batch, C, size, size) in [-1, 1]: crops of the data at
+    random place, scale and mirroring, or fresh portraits."""
+    if config.data == "portraits":
+        return lambda rng, batch: portraits(batch, config.size, seed=int(rng.integers(2**62)))
+    pool: list[np.ndarray] = []
+    for array in image_arrays(config.data, include=config.include):
+        for scale in config.scales:
+            height, width = (round(scale * side) for side in array.shape[:2])
+            if min(height, width) >= config.size:
+                pool.append(array if scale == 1 else resize_array(array, height, width))
+    if not pool:
+        raise ValueError(f"no image in {config.data} is at least {config.size} pixels on each side.")
+
+    def crops(rng: np.random.Generator, batch: int) -> Tensor:
+        out = np.empty((batch, config.size, config.size, 3), np.uint8)
+        for i in range(batch):
+            array = pool[rng.integers(len(pool))]
+            top, left = (rng.integers(side - config.size + 1) for side in array.shape[:2])
+            crop = array[top : top + config.size, left : left + config.size]
+            out[i] = crop[:, ::-1] if rng.integers(2) else crop
+        return torch.from_numpy(out).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+    return crops
+
+
+def learning_rate(config: TrainConfig, step: int) -> float:
+    """Rise over `warmup` steps, hold, and fall linearly to 0 over the last `decay` of the run."""
+    falling = max(1.0, config.decay * config.steps)
+    return config.learning_rate * min(1.0, (step + 1) / max(1, config.warmup), (config.steps - step) / falling)
+
+
+def training_example(
+    config: TrainConfig, schedule: Schedule, source: Source, step: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Noisy images x_t, their times t and what the network should say, for one step of the run."""
+    rng = np.random.default_rng(np.random.SeedSequence([config.seed, step]))
+    x0 = source(rng, config.batch)
+    u = rng.random(config.batch) ** config.t_power
+    t = torch.from_numpy(1 + np.floor(config.T * u).astype(np.int64)).clamp(max=config.T)
+    epsilon = torch.from_numpy(rng.standard_normal(x0.shape, np.float32))
+    alpha_bar = schedule.at(t, x0)
+    x_t = alpha_bar.sqrt() * x0 + (1 - alpha_bar).sqrt() * epsilon
+    return x_t, t, epsilon if config.prediction == "epsilon" else v_from_x0_hat(x0, x_t, alpha_bar)
+
+
+def train(
+    config: TrainConfig,
+    out: str | Path,
+    *,
+    device: torch.device | str = "cpu",
+    on_step: Callable[[int, float], None] | None = None,
+    command: str = "",
+) -> Path:
+    """Train, or go on from `out/checkpoint.pt` if it is there; return the finished checkpoint.
+
+    `out/checkpoint.pt` is replaced atomically every `checkpoint_every` steps; a run that is stopped
+    in between repeats the steps since then. It may be resumed with another number of `steps` as
+    long as the fall of the learning rate has not begun; other changes of the config are refused.
+
+    Arguments:
+        on_step: called as `on_step(step, loss)` after each step, for a progress bar.
+        command: the command line, for the model card.
+
+    Raises:
+        ValueError: the checkpoint there belongs to another config or is damaged.
+        FloatingPointError: the loss is no longer finite.
+    """
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    device = torch.device(device)
+    torch.manual_seed(config.seed)
+    network = UNet(config.image_channels, config.channels, config.blocks)
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = {k: v.detach().clone() for k, v in network.state_dict().items()}
+    optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=1e-3)
+    schedule = SCHEDULES[config.schedule](T=config.T)
+    source = training_source(config)
+    state = _Progress(out / "checkpoint.pt", config, network, average, optimizer)
+    first = state.load()
+    begun = time.monotonic()
+    for step in range(first, config.steps):
+        x_t, t, target = training_example(config, schedule, source, step)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(config, step)
+        x_t = x_t.to(device, memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            guess = network(x_t, (t - 1).to(device))
+        loss = (guess.float() - target.to(device)).square().mean()
+        if not math.isfinite(loss.item()):
+            raise FloatingPointError(f"the loss is {loss.item()} at step {step}; lower learning_rate.")
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        keep = min(config.ema, (1 + step) / (10 + step))  # a young average forgets its start
+        with torch.no_grad():
+            for key, value in network.state_dict().items():
+                average[key].lerp_(value, 1 - keep)
+        if on_step:
+            on_step(step + 1, loss.item())
+        if (step + 1) % config.checkpoint_every == 0 or step + 1 == config.steps:
+            state.save(step + 1, begun)
+    network.load_state_dict(average)
+    done = out / f"{config.name}.safetensors"
+    about = {"steps": config.steps, "licence": config.licence, "data": Path(config.data).name}
+    described = {"name": config.schedule, "T": config.T}
+    save_prior(done, network, schedule=described, prediction=config.prediction, about=about)
+    write_card(out / f"{config.name}.md", config, network, state.seconds, command)
+    return done
+
+
+class _Progress:
+    """What a resumed run needs: weights, average, optimiser, the step, the seconds spent."""
+
+    def __init__(
+        self,
+        path: Path,
+        config: TrainConfig,
+        network: UNet,
+        average: dict[str, Tensor],
+        optimizer: torch.optim.Optimizer,
+    ) -> None:
+        self.path, self.config = path, config
+        self.before = self.seconds = 0.0
+        self.network, self.average, self.optimizer = network, average, optimizer
+
+    def save(self, step: int, begun: float) -> None:
+        self.seconds = self.before + time.monotonic() - begun
+        with atomic(self.path) as part:
+            torch.save(
+                {
+                    "config": dataclasses.asdict(self.config),
+                    "step": step,
+                    "seconds": self.seconds,
+                    "network": self.network.state_dict(),
+                    "average": self.average,
+                    "optimizer": self.optimizer.state_dict(),
+                },
+                part,
+            )
+
+    def load(self) -> int:
+        """The step to go on from: 0 where there is no checkpoint."""
+        if not self.path.exists():
+            return 0
+        try:
+            saved = torch.load(self.path, map_location="cpu", weights_only=True)
+            theirs, step = saved["config"], saved["step"]
+        except Exception as error:  # torch.load raises many kinds for a damaged file
+            raise ValueError(f"{self.path} is damaged ({error}). Remove it to start afresh.") from error
+        ours = dataclasses.asdict(self.config)
+        changed = [k for k in ours if theirs.get(k) != ours[k] and k not in ("steps", "checkpoint_every", "note")]
+        if changed:
+            listed = ", ".join(f"{k}: {theirs.get(k)!r} there, {ours[k]!r} now" for k in changed)
+            raise ValueError(f"{self.path} belongs to another config ({listed}). Train into another folder.")
+        hold = min(theirs["steps"], ours["steps"])
+        if theirs["steps"] != ours["steps"] and step > hold - self.config.decay * hold:
+            raise ValueError(
+                f"{self.path} is at step {step}, where its learning rate falls already; "
+                f"steps can no longer change from {theirs['steps']} to {ours['steps']}."
+            )
+        self.network.load_state_dict(saved["network"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        for key, value in saved["average"].items():
+            self.average[key].copy_(value)
+        self.before = self.seconds = saved["seconds"]
+        return step
+
+
+def write_card(path: Path, config: TrainConfig, network: UNet, seconds: float, command: str) -> None:
+    """The model card: what was trained on what, under which licence, how, and for how long."""
+    parameters = sum(p.numel() for p in network.parameters())
+    lines = [
+        f"# {config.name}",
+        "",
+        f"A diffusion prior for images: a U-Net with {parameters:,} parameters, {config.prediction}-prediction, "
+        f"{config.schedule} schedule with T = {config.T}.",
+        "",
+        f"- **Data**: {Path(config.data).name}" + (f", files under `{config.include}`" if config.include else ""),
+        f"- **Licence of the data**: {config.licence}",
+        f"- **Training**: {config.steps:,} steps of {config.batch} crops of {config.size}x{config.size} pixels "
+        f"({config.steps * config.batch:,} in all), {config.precision}, {seconds / 60:.0f} minutes on {device_name(network)}",
+        *([f"- **Command**: `{command}`"] if command else []),
+        *(["", config.note] if config.note else []),
+        "",
+        "## Config",
+        "",
+        "```toml",
+        *(f"{k} = {_toml(v)}" for k, v in dataclasses.asdict(config).items() if k != "note"),
+        "```",
+        "",
+    ]
+    with atomic(path) as part:
+        part.write_text("\n".join(lines), encoding="utf-8")
+
+
+def device_name(network: UNet) -> str:
+    device = next(network.parameters()).device
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"a CPU with {torch.get_num_threads()} thread(s)"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(_toml(v) for v in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value)
