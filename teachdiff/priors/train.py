@@ -23,8 +23,9 @@ from torch import Tensor
 
 from teachdiff.checks import check_name
 from teachdiff.data import image_arrays, portraits, resize_array
+from teachdiff.files import atomic
 from teachdiff.predictions import v_from_x0_hat
-from teachdiff.priors.checkpoints import SCHEDULES, atomic, save_prior
+from teachdiff.priors.checkpoints import SCHEDULES, save_prior
 from teachdiff.priors.unet import UNet
 from teachdiff.schedules import Schedule
 
