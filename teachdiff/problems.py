@@ -162,9 +162,7 @@ def _denoise(shape: Shape, seed: int) -> Operator:
     return Identity(shape)
 
 
-def _inpaint_box(
-    shape: Shape, seed: int, height=None, width=None, top=None, left=None, fill: float = 0.0
-) -> Operator:
+def _inpaint_box(shape: Shape, seed: int, height=None, width=None, top=None, left=None, fill: float = 0.0) -> Operator:
     return Mask(box_mask(shape, height, width, top, left), fill)
 
 
@@ -226,10 +224,10 @@ TASKS: dict[str, Task] = {
         Task("inpaint_random", "70 % of the pixels are missing, the same in all channels", _inpaint_random),
         Task("inpaint_smooth", "a soft hole: pixels fade to nothing towards the middle", _inpaint_smooth),
         Task("outpaint", "only a box in the middle is seen, half of each side", _outpaint),
-        Task("deblur_gaussian", "Gaussian blur, std 3 pixels at 256² and 1.5 at 64², reflected border", _deblur_gaussian),
+        Task("deblur_gaussian", "Gaussian blur, std 3 pixels at 256², 1.5 at 64², reflected border", _deblur_gaussian),
         Task("deblur_motion", "blur along a random camera path, a quarter of the side long", _deblur_motion),
         *(
-            Task(f"sr{f}", f"super-resolution: the mean of each block of {f} x {f} pixels is seen", _super_resolution(f))
+            Task(f"sr{f}", f"super-resolution: only the mean of each {f} x {f} block is seen", _super_resolution(f))
             for f in (2, 4, 8, 16)
         ),
         Task("colorize", "only the mean of the colour channels is seen", _colorize),

@@ -79,9 +79,10 @@ class Operator:
         return self._run(self._forward, x, "x", self.input_shape)
 
     def adjoint(self, y: Tensor) -> Tensor:
-        r""":math:`A^\top y`: (B, *output_shape) to (B, *input_shape), :math:`\langle Ax, y\rangle = \langle x, A^\top y\rangle`.
+        r""":math:`A^\top y`: (B, *output_shape) to (B, *input_shape).
 
-        The matrix is real, so for complex arguments this is the adjoint as well.
+        It is defined by :math:`\langle Ax, y\rangle = \langle x, A^\top y\rangle` for all x and y. The
+        matrix is real, so for complex arguments this is the adjoint as well.
         """
         return self._run(self._adjoint, y, "y", self.output_shape)
 

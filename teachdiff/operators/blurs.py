@@ -167,7 +167,8 @@ class ReflectConvolution(Operator):
         self.tolerance = None if tolerance is None else check_weight(tolerance, "tolerance")
         self.iterations = check_count(iterations, "iterations")
         self._kernel_shape = tuple(kernel.shape)
-        padding = [padding_matrix(n, k - 1 - k // 2, k // 2, "reflect") for n, k in zip(shape[1:], kernel.shape, strict=True)]
+        sizes = zip(shape[1:], kernel.shape, strict=True)
+        padding = [padding_matrix(n, k - 1 - k // 2, k // 2, "reflect") for n, k in sizes]
         self._padding = [Table(r) for r in padding]
         self._padded = tuple(len(r) for r in padding)
         # On the padded size a circular convolution wraps only into the part that "valid" cuts away.
@@ -196,13 +197,14 @@ class ReflectConvolution(Operator):
             return y / sigma2 if sigma2 > 0 else torch.zeros_like(y)
         if sigma2 == 0:  # (A Aᵀ)⁺ = A (AᵀA)⁺ (AᵀA)⁺ Aᵀ: each system has a solution, even if A Aᵀ z = y has none
             return self._forward(self._normal_inverse(self._pinv(y))) / c
-        return solve(
-            lambda p: sigma2 * p + c * self._forward(self._adjoint(p)), y, self.tolerance, self.iterations
-        )
+        return solve(lambda p: sigma2 * p + c * self._forward(self._adjoint(p)), y, self.tolerance, self.iterations)
 
 
 def fourier_multiply(x: Tensor, h: Tensor) -> Tensor:
-    r""":math:`F^* \mathrm{diag}(h) F x` for a real filter: `h` is the half (H, W // 2 + 1) of a conjugate-even table."""
+    r""":math:`F^* \mathrm{diag}(h) F x` for a real filter, whose h(-f) is the conjugate of h(f).
+
+    `h` is the half of it that a real transform keeps, (H, W // 2 + 1).
+    """
     if x.is_complex():
         return torch.complex(fourier_multiply(x.real, h), fourier_multiply(x.imag, h))
     return torch.fft.irfft2(torch.fft.rfft2(x) * h, s=x.shape[-2:])

@@ -81,7 +81,8 @@ def box_mask(
     left = check_count((columns - width) // 2 if left is None and width <= columns else left or 0, "left", 0)
     if top + height > rows or left + width > columns:
         raise ValueError(
-            f"a box of {height} x {width} at row {top}, column {left} does not lie inside an image of {rows} x {columns}."
+            f"a box of {height} x {width} at row {top}, column {left} does not lie inside an image of "
+            f"{rows} x {columns}."
         )
     mask = torch.ones(channels, rows, columns, dtype=torch.float64)
     mask[:, top : top + height, left : left + width] = 0
@@ -109,7 +110,8 @@ def smooth_mask(shape: Sequence[int], width: float = 50 / 256, power: float = 4.
     r"""A soft hole in the middle, (C, H, W) float64:
 
     .. math::
-        m = \big(1 - k / \max k\big)^p, \qquad k_{ij} = \exp\!\Big({-\frac{(i - i_c)^2}{2 (wH)^2}} - \frac{(j - j_c)^2}{2 (wW)^2}\Big)
+        m = \big(1 - k / \max k\big)^p, \qquad
+        k_{ij} = \exp\!\Big({-\frac{(i - i_c)^2}{2 (wH)^2}} - \frac{(j - j_c)^2}{2 (wW)^2}\Big)
 
     exactly 0 at the centre. `width` is w, the share of each side that is one standard deviation; the
     default is a standard deviation of 50 pixels at 256.

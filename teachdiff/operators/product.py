@@ -119,9 +119,7 @@ class Downsample(Product):
                 f"the sides of the image must be multiples of the factor {factor}; got {rows} x {columns}. "
                 f"Crop to {rows // factor * factor} x {columns // factor * factor}, or choose another factor."
             )
-        super().__init__(
-            shape, rows=matrix(rows, factor), columns=matrix(columns, factor), factor=factor, kind=kind
-        )
+        super().__init__(shape, rows=matrix(rows, factor), columns=matrix(columns, factor), factor=factor, kind=kind)
 
 
 def average_matrix(n: int, factor: int) -> Tensor:
@@ -138,7 +136,11 @@ def bicubic_matrix(n: int, factor: int) -> Tensor:
 
 def keys_cubic(u: Tensor) -> Tensor:
     r"""Keys' interpolation kernel with a = -1/2:
-    :math:`\tfrac32|u|^3 - \tfrac52|u|^2 + 1` up to 1, :math:`-\tfrac12|u|^3 + \tfrac52|u|^2 - 4|u| + 2` up to 2, then 0."""
+
+    .. math::
+        k(u) = \tfrac32|u|^3 - \tfrac52|u|^2 + 1 \;\; (|u| \le 1), \qquad
+        -\tfrac12|u|^3 + \tfrac52|u|^2 - 4|u| + 2 \;\; (1 < |u| < 2), \qquad 0 \text{ beyond}
+    """
     u = u.abs()
     inner = 1.5 * u**3 - 2.5 * u**2 + 1
     outer = -0.5 * u**3 + 2.5 * u**2 - 4 * u + 2

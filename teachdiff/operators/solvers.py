@@ -44,9 +44,7 @@ class _Solve(torch.autograd.Function):
         return _Solve.apply(gradient, ctx.inverse), None
 
 
-def _conjugate_gradients(
-    matrix: Callable[[Tensor], Tensor], b: Tensor, tolerance: float, iterations: int
-) -> Tensor:
+def _conjugate_gradients(matrix: Callable[[Tensor], Tensor], b: Tensor, tolerance: float, iterations: int) -> Tensor:
     def dot(u: Tensor, v: Tensor) -> Tensor:
         return (u.conj() * v).real.sum((1, 2, 3), keepdim=True)
 
