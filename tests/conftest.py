@@ -1,0 +1,27 @@
+"""One thread, one of four hypothesis profiles, and no GPU test where there is no GPU."""
+
+import os
+
+import pytest
+import torch
+from hypothesis import settings
+
+# With another busy process, two OpenMP threads become many times slower; one is steady.
+torch.set_num_threads(1)
+
+# The first call into torch is slow, so no profile has a deadline. `ci` and `mutation` always draw the same examples:
+# a failure there must be the fault of the change. `nightly` looks for what the others have not drawn yet.
+settings.register_profile("dev", max_examples=25, deadline=None)
+settings.register_profile("ci", max_examples=25, deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("nightly", max_examples=5000, deadline=None, print_blob=True)
+settings.register_profile("mutation", max_examples=10, deadline=None, derandomize=True, database=None)
+settings.load_profile(os.environ.get("TEACHDIFF_HYPOTHESIS") or ("ci" if os.environ.get("CI") else "dev"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if torch.cuda.is_available():
+        return
+    skip = pytest.mark.skip(reason="torch.cuda.is_available() is False: needs an NVIDIA GPU and a CUDA build of torch")
+    for item in items:
+        if item.get_closest_marker("cuda"):
+            item.add_marker(skip)
