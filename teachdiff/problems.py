@@ -122,6 +122,7 @@ def observe(
     check_images(noise, "noise", shape=operator.output_shape, dtype=y.dtype, device=y.device)
     if len(noise) != len(y):
         raise ValueError(f"noise must have one draw per sample, {len(y)} of them; got {len(noise)}.")
+    check_finite(noise, "noise")
     measured = getattr(operator, "measured", None)
     if measured is not None:
         noise = noise * measured.like(y)

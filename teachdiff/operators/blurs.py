@@ -142,7 +142,8 @@ class ReflectConvolution(Operator):
     SVD (`svd` is None). The resolvent solves :math:`(\sigma^2 I + c A A^\top) z = y` and the
     pseudo-inverse :math:`A^\top A x = A^\top y` by conjugate gradients (see `solvers.solve`): relative
     residual 1e-12 in float64 and 1e-6 in float32 unless `tolerance` says otherwise; each sample on its
-    own; RuntimeError where `iterations` do not suffice. That is to be expected of the
+    own, so that another batch changes it by no more than rounding times the condition number of the
+    system; RuntimeError where `iterations` do not suffice. That is to be expected of the
     pseudo-inverse: a motion blur all but removes some frequencies, and A⁺ cannot bring them back.
 
     Arguments:

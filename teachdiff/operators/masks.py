@@ -51,7 +51,8 @@ class Mask(Operator):
     def _forward(self, x: Tensor) -> Tensor:
         return self.mask.like(x) * x
 
-    _adjoint = _forward
+    def _adjoint(self, y: Tensor) -> Tensor:
+        return self.mask.like(y) * y
 
     def picture(self, y: Tensor) -> Tensor:
         r""":math:`y + (1 - m)\,\mathrm{fill}`, (B, C, H, W)."""
@@ -128,5 +129,6 @@ def smooth_mask(shape: Sequence[int], width: float = 50 / 256, power: float = 4.
         if not (math.isfinite(value) and value > 0):
             raise ValueError(f"{name} must be finite and above 0; got {value}.")
     i, j = ((torch.arange(n, dtype=torch.float64) - (n - 1) / 2) / (width * n) for n in (rows, columns))
-    k = torch.exp(-(i[:, None].square() + j[None, :].square()) / 2)
-    return (1 - k / k.max()).pow(power).repeat(channels, 1, 1)
+    r2 = i[:, None].square() + j[None, :].square()
+    # 1 - k / max k, without the rounding that would leave the centre not quite 0
+    return (-torch.expm1(-(r2 - r2.min()) / 2)).pow(power).repeat(channels, 1, 1)

@@ -68,7 +68,7 @@ def test_ddim_with_eta_1_is_ddpm_sample_by_sample(seed, steps):
 
 
 def test_deterministic_ddim_of_white_data_shrinks_by_cosines():
-    """With x0_hat = sqrt(alpha_bar) x the step multiplies by cos(theta_t - theta_{t-1}), sin^2 theta = 1 - alpha_bar."""
+    """With x0_hat = sqrt(alpha_bar) x each step multiplies by cos(theta_t - theta_{t-1})."""
     schedule = schedules.linear(T=9, beta_min=0.05, beta_max=0.4)
     prior = GaussianPrior(schedule, torch.zeros(SHAPE), torch.ones(SHAPE))
     angles = schedule.alpha_bar.sqrt().acos()

@@ -1,0 +1,295 @@
+"""Comparisons: fair counting, figures or reasons, rows that survive, and classical answers that are any good."""
+
+import inspect
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from teachdiff import schedules
+from teachdiff.compare import (
+    Counted,
+    Row,
+    RowFile,
+    Strip,
+    averages,
+    classical,
+    compare,
+    contact_sheet,
+    degrade,
+    measure,
+    restore,
+    run_case,
+)
+from teachdiff.data import astronaut_face
+from teachdiff.methods import METHODS
+from teachdiff.metrics import psnr
+from teachdiff.priors.gaussian import GaussianPrior
+from teachdiff.problems import TASKS, make_operator, observe
+from teachdiff.settings import SETTINGS, settings
+
+SIZE = 16
+
+
+@pytest.fixture
+def prior():
+    shape = (3, SIZE, SIZE)
+    return GaussianPrior(schedules.linear(40, 1e-3, 0.3), torch.zeros(shape), torch.full(shape, 0.25))
+
+
+@pytest.fixture
+def face():
+    return astronaut_face(SIZE)
+
+
+def row(**changes):
+    base = Row(
+        task="sr4", method="dps", prior="p", image="i", seed=0, psnr=20.0, ssim=0.5, lpips=None, consistency=1.0,
+        seconds=2.0, evaluations=10, peak_memory=None, notes=["lpips: no weights"],
+    )  # fmt: skip
+    return replace(base, **changes)
+
+
+# Settings
+
+
+def test_every_method_has_settings_that_it_takes_and_tasks_that_exist():
+    assert set(SETTINGS) == set(METHODS)
+    for method, tasks in SETTINGS.items():
+        parameters = set(inspect.signature(METHODS[method]).parameters)
+        assert set(tasks) - {"default"} <= set(TASKS)
+        for task in ["default", *TASKS]:
+            assert set(settings(method, task)) <= parameters - {"steps", "seed", "prior", "problem"}
+
+
+def test_settings_are_a_copy_and_t_start_follows_the_schedule():
+    settings("dps", "sr4")["zeta"] = 99
+    assert settings("dps", "sr4")["zeta"] != 99
+    assert settings("sdedit", "default", T=100)["t_start"] * 10 == settings("sdedit", "default")["t_start"]
+    with pytest.raises(ValueError, match="Did you mean 'dps'"):
+        settings("dsp", "sr4")
+
+
+# One run
+
+
+def test_evaluations_are_counted_not_claimed(prior, face):
+    problem = observe(make_operator("denoise", (3, SIZE, SIZE)), face, 0.1)
+    for method, options, expected in [("tweedie", {}, 1), ("dps", {"steps": 7}, 7), ("ddim", {"steps": 5}, 5)]:
+        run = restore(prior, problem, method, **options)
+        assert run.evaluations == expected
+        direct = METHODS[method](prior, problem, **run.options)
+        assert torch.equal(run.x0, direct)  # the proxy changes nothing
+        assert run.seconds > 0
+        assert run.peak_memory is None
+    # SDEdit cannot walk more steps than there are below its start
+    assert restore(prior, problem, "sdedit", steps=40).evaluations == settings("sdedit", "default", T=40)["t_start"]
+
+
+def test_the_counting_proxy_shows_what_the_prior_has_and_nothing_else(prior):
+    counted = Counted(prior)
+    assert counted.schedule is prior.schedule
+    assert counted.clip_x0 is False
+    assert not hasattr(counted, "predict")  # or ddpm(variance="learned") would take it for a network that has it
+    prior.predict = lambda x_t, t: (x_t, None)
+    counted.predict(torch.zeros(1, 3, SIZE, SIZE), 1)
+    counted.denoise(torch.zeros(1, 3, SIZE, SIZE), 1)
+    assert counted.evaluations == 2
+
+
+def test_given_options_replace_the_tuned_ones(prior, face):
+    problem = observe(make_operator("denoise", (3, SIZE, SIZE)), face, 0.1)
+    assert restore(prior, problem, "dps", "sr4", steps=3, zeta=0.125).options["zeta"] == 0.125
+    assert restore(prior, problem, "dps", "sr4", steps=3).options["zeta"] == settings("dps", "sr4")["zeta"]
+
+
+def test_a_figure_that_cannot_be_had_is_none_and_says_why(face, monkeypatch, tmp_path):
+    monkeypatch.setenv("TEACHDIFF_LPIPS_WEIGHTS", str(tmp_path))
+    problem = observe(make_operator("denoise", (3, SIZE, SIZE)), face, 0.1)
+    figures, notes = measure(face + 0.1, face, problem)
+    assert figures["lpips"] is None
+    assert any(note.startswith("lpips: ") and "alexnet" in note for note in notes)
+    assert figures["psnr"] is not None
+    figures, notes = measure(face, face, problem)
+    assert figures["psnr"] is None  # infinity is no JSON
+    assert "psnr: infinite, the images are equal" in notes
+    small = face[..., :8, :8]
+    figures, notes = measure(small + 0.1, small, observe(make_operator("denoise", (3, 8, 8)), small, 0.1))
+    assert figures["ssim"] is None
+    assert any(note.startswith("ssim: ") for note in notes)
+
+
+def test_figures_are_those_of_the_picture_but_consistency_sees_the_values(face):
+    problem = observe(make_operator("denoise", (3, SIZE, SIZE)), face, 0.1)
+    over = face + 5 * (face > 0.5)
+    figures, _ = measure(over, face, problem)
+    assert figures["psnr"] == pytest.approx(float(psnr(over.clamp(-1, 1), face)[0]), abs=1e-9)
+    assert figures["consistency"] > 10
+
+
+# Tables
+
+
+def test_every_method_sees_the_same_measurement(prior, face, monkeypatch):
+    seen = []
+
+    def spy(name):
+        inner = METHODS[name]
+
+        def method(prior, problem, *, steps=None, seed=0, on_step=None, **options):
+            seen.append((name, problem.y.clone(), list(seed)))
+            return inner(prior, problem, seed=seed, **options)
+
+        return method
+
+    monkeypatch.setitem(METHODS, "tweedie", spy("tweedie"))
+    monkeypatch.setitem(METHODS, "dps", spy("dps"))
+    images = {"face": face, "flipped": face.flip(-1)}
+    rows = [r for r, _, _ in compare(prior, images, ["sr4", "inpaint_random"], ["tweedie", "dps"], sigma=0.1, steps=2)]
+    assert [(r.task, r.image, r.method) for r in rows] == [
+        (t, i, m) for t in ("sr4", "inpaint_random") for i in images for m in ("tweedie", "dps")
+    ]
+    for (_, y, seed), (_, y2, seed2) in zip(seen[::2], seen[1::2], strict=True):
+        assert torch.equal(y, y2)
+        assert seed == seed2
+    assert seen[0][2] != seen[2][2]  # another image, another stream
+
+
+def test_an_image_of_a_comparison_is_the_one_of_a_batch(face):
+    images = {"face": face, "flipped": face.flip(-1)}
+    together = observe(make_operator("sr4", (3, SIZE, SIZE), seed=3), torch.cat(list(images.values())), 0.1, seed=3)
+    for i, case in enumerate(degrade(images, ["sr4"], sigma=0.1, seed=3)):
+        assert torch.equal(case.problem.y, together.y[i : i + 1])
+
+
+def test_a_chain_that_diverges_is_a_row_without_figures(prior, face, monkeypatch):
+    def diverging(prior, problem, **options):
+        raise FloatingPointError("the chain diverged: take a smaller zeta.")
+
+    monkeypatch.setitem(METHODS, "dps", diverging)
+    case = next(degrade({"face": face}, ["sr4"], sigma=0.1))
+    got, x0 = run_case(prior, case, "dps", prior_name="g")
+    assert x0 is None
+    assert got.psnr is got.seconds is got.evaluations is None
+    assert got.notes == ["no image: the chain diverged: take a smaller zeta."]
+
+
+def test_unconditional_methods_say_that_they_looked_away(prior, face):
+    case = next(degrade({"face": face}, ["sr4"], sigma=0.1))
+    got, _ = run_case(prior, case, "ddim", prior_name="g", steps=3)
+    assert got.notes[0] == "a sample of the prior: the measurement was not used"
+
+
+def test_averages_are_means_and_never_made_up():
+    rows = [
+        row(psnr=20.0),
+        row(psnr=30.0, image="j"),
+        row(method="tweedie", psnr=None),
+        row(method="tweedie", psnr=9.0),
+    ]
+    dps, tweedie = averages(rows)
+    assert (dps.psnr, dps.image, dps.lpips) == (25.0, "mean of 2", None)
+    assert tweedie.psnr is None
+    assert dps.notes == ["lpips: no weights"]
+
+
+def test_rows_survive(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    file = RowFile(path)
+    file.add({"sigma": 0.1}, row())
+    file.add({"sigma": 0.3}, row(image="j", psnr=10.0))
+    file.add({"sigma": 0.2}, row(image="j", psnr=11.0))  # it takes the place of the one before
+    again = RowFile(path)
+    assert again.find({"sigma": 0.1}) == row()
+    assert again.find({"sigma": 0.2}) == row(image="j", psnr=11.0)
+    assert again.find({"sigma": 0.3}) is None
+    assert len(path.read_text().splitlines()) == 2
+    assert [p.name for p in tmp_path.iterdir()] == ["rows.jsonl"]
+
+
+@pytest.mark.parametrize(
+    "text", ["hello", '{"key": 1}\n', '{"key": {}, "row": {"psnr": 1}}\n', "[1]\n", "3\n", b"\xff\xfe"]
+)
+def test_a_file_that_holds_something_else_is_not_overwritten(tmp_path, text):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ValueError, match="something else"):
+        RowFile(path)
+
+
+# The classical answers
+
+
+@pytest.mark.parametrize(
+    "task", ["denoise", "inpaint_box", "inpaint_random", "deblur_gaussian", "deblur_motion", "sr4"]
+)
+def test_the_classical_answer_beats_the_measurement(task):
+    truth = astronaut_face(32)
+    # (deblurring a little noise is the hard case; of a lot of noise any smoothing is good)
+    problem = observe(make_operator(task, (3, 32, 32)), truth, 0.02 if task.startswith("deblur") else 0.1)
+    x0, name = classical(problem, task)
+    assert x0.shape == truth.shape
+    assert x0.dtype == truth.dtype
+    assert name
+    gain = psnr(x0.clamp(-1, 1), truth) - psnr(problem.operator.picture(problem.y).clamp(-1, 1), truth)
+    assert float(gain) > 1.0
+
+
+def test_biharmonic_inpainting_keeps_what_was_seen_and_continues_a_ramp():
+    ramp = torch.linspace(-0.8, 0.8, 16).expand(1, 3, 16, 16).contiguous()
+    problem = observe(make_operator("inpaint_box", (3, 16, 16)), ramp, 0.0)
+    x0, _ = classical(problem, "inpaint_box")
+    assert torch.allclose(x0, ramp, atol=1e-4)  # a ramp is biharmonic
+
+
+def test_wiener_keeps_a_constant_and_its_residual_is_the_noise():
+    flat = torch.full((1, 3, 32, 32), 0.3)
+    problem = observe(make_operator("deblur_gaussian", (3, 32, 32)), flat, 0.0)
+    assert torch.allclose(classical(problem, "deblur_gaussian")[0], flat, atol=1e-4)
+    truth = astronaut_face(32)
+    problem = observe(make_operator("deblur_gaussian", (3, 32, 32)), truth, 0.1)
+    x0, _ = classical(problem, "deblur_gaussian")
+    assert problem.residual(x0).square().mean().sqrt().item() == pytest.approx(0.1, rel=0.02)
+
+
+def test_bicubic_is_centred():
+    """Half a pixel off would show: the ramp's block means, interpolated, are the ramp inside."""
+    ramp = torch.linspace(-0.9, 0.9, 32).expand(1, 3, 32, 32).contiguous()
+    x0, _ = classical(observe(make_operator("sr4", (3, 32, 32)), ramp, 0.0), "sr4")
+    # 0.058 a pixel: half a pixel of ours would be 0.029, half a measured one 0.116; the spline's ends reach in a little
+    assert torch.allclose(x0[..., 8:-8], ramp[..., 8:-8], atol=5e-3)
+
+
+@pytest.mark.parametrize("task", ["colorize", "outpaint", "inpaint_smooth"])
+def test_where_there_is_no_classical_answer_it_says_so(face, task):
+    x0, reason = classical(observe(make_operator(task, (3, SIZE, SIZE)), face, 0.1), task)
+    assert x0 is None
+    assert task in reason
+
+
+# The contact sheet
+
+
+def test_the_contact_sheet_is_a_picture(tmp_path):
+    picture = np.full((8, 8, 3), 200, np.uint8)
+    strips = [Strip("sr4", [(picture, "a"), None]), Strip("denoise", [(picture, "b"), (picture, "c")])]
+    contact_sheet(tmp_path / "sheet.png", ["truth", "dps"], strips)
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        pixels = np.asarray(sheet.convert("L"))
+    assert (pixels == 200).mean() > 0.2  # three of four cells hold the grey picture
+    assert [p.name for p in tmp_path.iterdir()] == ["sheet.png"]
+    with pytest.raises(ValueError, match="2 pictures"):
+        contact_sheet(tmp_path / "sheet.png", ["truth", "dps"], [Strip("sr4", [None])])
+
+
+def test_rows_are_json():
+    text = json.dumps(row().__dict__, allow_nan=False)
+    assert set(json.loads(text)) == {
+        "task", "method", "prior", "image", "seed", "psnr", "ssim", "lpips", "consistency", "seconds", "evaluations",
+        "peak_memory", "notes",
+    }  # fmt: skip
+    assert math.isfinite(json.loads(text)["psnr"])
