@@ -22,12 +22,14 @@ from teachdiff.compare import (
     contact_sheet,
     degrade,
     measure,
+    method_options,
     restore,
     run_case,
 )
 from teachdiff.data import astronaut_face
 from teachdiff.methods import METHODS
 from teachdiff.metrics import psnr
+from teachdiff.noise import sample_seeds
 from teachdiff.priors.gaussian import GaussianPrior
 from teachdiff.problems import TASKS, make_operator, observe
 from teachdiff.settings import SETTINGS, settings
@@ -293,3 +295,55 @@ def test_rows_are_json():
         "peak_memory", "notes",
     }  # fmt: skip
     assert math.isfinite(json.loads(text)["psnr"])
+
+
+# Baselines, several samples, options
+
+
+def test_baselines_are_rows_too_and_say_how_they_were_tuned(prior, face):
+    images = {"face": face}
+    found = {
+        (r.task, r.method): r
+        for r, _, _ in compare(prior, images, ["denoise", "sr2"], ["tv", "nlm", "classical"], sigma=0.2)
+    }
+    for method in ("tv", "nlm"):
+        assert found["denoise", method].psnr > 10
+        assert "truth in hand" in found["denoise", method].notes[0]
+        assert found["sr2", method].psnr is None
+        assert "another task" in found["sr2", method].notes[0]
+    assert found["sr2", "classical"].psnr > 10
+    assert all(r.evaluations in (0, None) for r in found.values())
+
+
+def test_the_best_weight_is_at_least_as_good_as_any_other():
+    """At its best, total variation beats the noisy picture, and the noise-free one needs least of it."""
+    shape_prior = GaussianPrior(schedules.linear(4), torch.zeros(3, 48, 48), torch.ones(3, 48, 48))
+    scores = []
+    for sigma in (0.02, 0.2, 0.6):
+        (case,) = degrade({"face": astronaut_face(48)}, ["denoise"], sigma=sigma)
+        r, _ = run_case(shape_prior, case, "tv", prior_name="p")
+        scores.append(r.psnr - float(psnr(case.measurement.clamp(-1, 1), case.truth)[0]))
+    assert scores == sorted(scores)
+    assert scores[-1] > 4
+
+
+def test_the_mean_of_several_samples_is_their_mean(prior, face):
+    (case,) = degrade({"face": face}, ["sr2"], sigma=0.2, seed=3)
+    options = {"prior_name": "p", "steps": 5}
+    r, x0 = run_case(prior, case, "dps", samples=3, **options)
+    seeds = sample_seeds(case.seeds[0], 3)
+    each = [restore(prior, case.problem, "dps", "sr2", steps=5, seed=[s]).x0 for s in seeds]
+    torch.testing.assert_close(x0, sum(each) / 3, rtol=1e-5, atol=1e-5)
+    assert "mean of 3 samples" in r.notes
+    _, alone = run_case(prior, case, "dps", **options)
+    assert not torch.equal(alone, x0)
+    with pytest.raises(ValueError, match="samples must be 1 or more"):
+        run_case(prior, case, "dps", samples=0, **options)
+
+
+def test_given_options_replace_the_tuned_ones_where_a_method_takes_them():
+    given = {"zeta": 0.125, "t_start": 20}
+    assert method_options("dps", "sr4", 1000, 10, given)["zeta"] == 0.125
+    assert "zeta" not in method_options("sdedit", "sr4", 1000, 10, given)
+    assert method_options("sdedit", "sr4", 1000, 50, given) == {"t_start": 20, "steps": 20}
+    assert method_options("tv", "denoise", 1000, 10, given) == {}

@@ -81,7 +81,8 @@ def bayes_step(alpha):
     r""":math:`(1-\alpha_t)/\sqrt{\alpha_t}`: what a score is multiplied with in the reverse mean
 
     .. math::
-        x_{t-1} = \frac{1}{\sqrt{\alpha_t}}\big(x_t + (1-\alpha_t)\,[\nabla \log p_t(x_t) + \nabla \log p_t(y \mid x_t)]\big)
+        x_{t-1} = \frac{1}{\sqrt{\alpha_t}}
+            \big(x_t + (1-\alpha_t)\,[\nabla \log p_t(x_t) + \nabla \log p_t(y \mid x_t)]\big)
 
     so, by Bayes, the coefficient of the likelihood's score in the step.
     """

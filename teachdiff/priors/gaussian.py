@@ -16,7 +16,7 @@ import math
 import torch
 from torch import Tensor
 
-from teachdiff.bases import DenseBasis, PixelBasis
+from teachdiff.bases import DenseBasis, PixelBasis, Shape
 from teachdiff.checks import check_finite, check_images
 from teachdiff.schedules import Schedule
 from teachdiff.tables import Table
@@ -49,7 +49,7 @@ class GaussianPrior:
         if bool((variances < 0).any()):
             raise ValueError(f"variances must be 0 or more; the smallest is {variances.min().item():.3g}.")
         self.schedule = schedule
-        self.shape = tuple(mean.shape)
+        self.shape: Shape = (mean.shape[0], mean.shape[1], mean.shape[2])
         self.basis = PixelBasis(self.shape) if basis is None else basis
         if tuple(self.basis.shape) != self.shape:
             raise ValueError(f"the basis is for images {tuple(self.basis.shape)}; the mean has {self.shape}.")
@@ -74,8 +74,8 @@ class GaussianPrior:
         values, vectors = torch.linalg.eigh(covariance)
         if bool(values.min() < -1e-10 * scale):
             raise ValueError(f"covariance must be positive semi-definite; it has the eigenvalue {values.min():.3g}.")
-        shape = tuple(mean.shape)
-        return cls(schedule, mean, values.clamp(min=0).view(shape), DenseBasis(shape, vectors))
+        basis = DenseBasis((mean.shape[0], mean.shape[1], mean.shape[2]), vectors)
+        return cls(schedule, mean, values.clamp(min=0).view(basis.shape), basis)
 
     def _whitened(self, x_t: Tensor, t: int | Tensor) -> tuple[Tensor, Tensor, Tensor]:
         r"""Coefficients of :math:`x_t - \sqrt{\bar\alpha_t}\mu`, their variances, and :math:`\bar\alpha_t`."""

@@ -110,7 +110,7 @@ def read_config(path: str | Path) -> TrainConfig:
         if type(value) is not kind:
             raise ValueError(f"{key} in {path} must be of type {kind.__name__}; got {value!r}.")
         if kind is list:
-            given[key] = tuple(value)
+            given[key] = tuple(given[key])
     for key in ("name", "data"):
         if key not in given:
             raise ValueError(f"{path} must set {key}.")
@@ -302,7 +302,8 @@ def write_card(path: Path, config: TrainConfig, network: UNet, seconds: float, c
         f"- **Data**: {Path(config.data).name}" + (f", files under `{config.include}`" if config.include else ""),
         f"- **Licence of the data**: {config.licence}",
         f"- **Training**: {config.steps:,} steps of {config.batch} crops of {config.size}x{config.size} pixels "
-        f"({config.steps * config.batch:,} in all), {config.precision}, {seconds / 60:.0f} minutes on {device_name(network)}",
+        f"({config.steps * config.batch:,} in all), {config.precision}, {seconds / 60:.0f} minutes "
+        f"on {device_name(network)}",
         *([f"- **Command**: `{command}`"] if command else []),
         *(["", config.note] if config.note else []),
         "",

@@ -83,8 +83,8 @@ class UNet(nn.Module):
             self.up.append(nn.ModuleList([first, *rest]))
         self.head_norm = nn.GroupNorm(8, channels[0])
         self.head = nn.Conv2d(channels[0], image_channels, 3, padding=1)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        for parameter in self.head.parameters():  # a fresh network answers 0
+            nn.init.zeros_(parameter)
 
     def embed(self, t: Tensor) -> Tensor:
         """Sines and cosines of t at geometrically spaced frequencies, then two linear layers."""

@@ -1,0 +1,576 @@
+"""Methods side by side: one run with its cost, a table of runs, and the classical answer to each task.
+
+What is compared is fair in three ways: each task is degraded once per image, so that every method
+sees the same y; network evaluations are counted by a proxy around the prior, not claimed; and a
+figure that cannot be had is None, with the reason in `notes`.
+"""
+
+import hashlib
+import inspect
+import json
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from teachdiff.checks import check_images, check_name
+from teachdiff.files import atomic
+from teachdiff.methods import METHODS
+from teachdiff.metrics import MetricUnavailable, consistency, lpips_distance, psnr, ssim
+from teachdiff.noise import sample_seeds
+from teachdiff.operators import CircularConvolution
+from teachdiff.problems import TASKS, InverseProblem, make_operator, observe
+from teachdiff.settings import settings
+
+UNCONDITIONAL = ("ddpm", "ddim")  # they sample the prior, whatever was measured
+
+
+class Counted:
+    """A prior that counts how often its network is asked: `evaluations`, per image of the batch."""
+
+    def __init__(self, prior) -> None:
+        self._prior = prior
+        self.evaluations = 0
+
+    def denoise(self, x_t: Tensor, t: int | Tensor) -> Tensor:
+        self.evaluations += 1
+        return self._prior.denoise(x_t, t)
+
+    def __getattr__(self, name: str):
+        value = getattr(self._prior, name)  # schedule, clip_x0, ...: whatever the prior has
+        if name != "predict":
+            return value
+
+        def predict(x_t, t):
+            self.evaluations += 1
+            return value(x_t, t)
+
+        return predict
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """What one run of a method gave and cost.
+
+    Attributes:
+        x0: (B, C, H, W).
+        seconds: wall time of the method alone.
+        evaluations: calls of the network, each for the whole batch.
+        peak_memory: bytes on the GPU; None on a CPU.
+        options: what the method was called with, beyond the prior, the problem and the seed.
+    """
+
+    x0: Tensor
+    seconds: float
+    evaluations: int
+    peak_memory: int | None
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image, restored by one method: a row of `teachdiff compare --json`.
+
+    Units: psnr in dB; consistency as in `teachdiff.metrics` (about 1 for the truth); peak_memory in bytes. Of the
+    restored image, PSNR, SSIM and LPIPS see what a picture of it shows: its values clamped to [-1, 1].
+    """
+
+    task: str
+    method: str
+    prior: str
+    image: str
+    seed: int
+    psnr: float | None
+    ssim: float | None
+    lpips: float | None
+    consistency: float | None
+    seconds: float | None
+    evaluations: int | None
+    peak_memory: int | None
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image, degraded by one task. `seeds` is the sample's own, for the method."""
+
+    task: str
+    image: str
+    truth: Tensor
+    problem: InverseProblem
+    seeds: list[int]
+
+    @property
+    def measurement(self) -> Tensor:
+        """The measurement as a picture, of shape (1, C, H, W)."""
+        return self.problem.operator.picture(self.problem.y)
+
+
+# One method
+
+
+def method_options(
+    method: str, task: str, T: int, steps: int, given: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The tuned options of `method` on `task`, and `steps` where the method walks: SDEdit at most its t_start.
+
+    Arguments:
+        given: options that replace the tuned ones; those that this method does not take are left out.
+    """
+    if method in BASELINES:
+        return {}
+    function: Any = METHODS[method]
+    parameters = inspect.signature(function).parameters
+    options = settings(method, task, T) | {k: v for k, v in (given or {}).items() if k in parameters}
+    if "steps" in parameters:
+        options["steps"] = min(steps, options.get("t_start", steps))
+    return options
+
+
+def restore(
+    prior,
+    problem: InverseProblem,
+    method: str,
+    task: str = "default",
+    *,
+    steps: int = 100,
+    seed: int | Sequence[int] = 0,
+    on_step: Callable[[int, Tensor, Tensor], None] | None = None,
+    **options: Any,
+) -> Restoration:
+    """Run one method and say what it cost.
+
+    Arguments:
+        task: whose tuned options (see `teachdiff.settings`) to start from.
+        options: of the method; they replace the tuned ones.
+
+    Raises:
+        ValueError: an unknown method, steps outside 1..T, whatever the method refuses.
+        FloatingPointError: the chain diverged.
+    """
+    check_name(method, METHODS, "method")
+    options = method_options(method, task, prior.schedule.T, steps, options)
+    counted = Counted(prior)
+    cuda = problem.y.is_cuda
+    if cuda:
+        torch.cuda.synchronize(problem.y.device)
+        torch.cuda.reset_peak_memory_stats(problem.y.device)
+    begun = time.perf_counter()
+    function: Any = METHODS[method]
+    x0 = function(counted, problem, seed=seed, on_step=on_step, **options)
+    if cuda:
+        torch.cuda.synchronize(problem.y.device)
+    seconds = time.perf_counter() - begun
+    peak = torch.cuda.max_memory_allocated(problem.y.device) if cuda else None
+    return Restoration(x0, seconds, counted.evaluations, peak, options)
+
+
+def measure(x0: Tensor, truth: Tensor, problem: InverseProblem) -> tuple[dict[str, float | None], list[str]]:
+    """psnr, ssim, lpips and consistency of one image, None where there is none, and the reasons for each None."""
+    notes: list[str] = []
+    x, r = x0.detach().float().clamp(-1, 1), truth.float()
+
+    def value(name: str, f: Callable[[], Tensor]) -> float | None:
+        try:
+            figure = float(f()[0])
+        except (MetricUnavailable, ValueError) as reason:
+            notes.append(f"{name}: {reason}")
+            return None
+        if not math.isfinite(figure):
+            notes.append(f"{name}: infinite, the images are equal")
+            return None
+        return figure
+
+    figures = {
+        "psnr": value("psnr", lambda: psnr(x, r)),
+        "ssim": value("ssim", lambda: ssim(x, r)),
+        "lpips": value("lpips", lambda: lpips_distance(x, r)),
+        "consistency": value("consistency", lambda: consistency(problem, x0)),
+    }
+    return figures, notes
+
+
+# A table of methods, tasks and images
+
+
+def repeat(case: Case, samples: int) -> Case:
+    """The same case `samples` times as one batch, with a seed for each; one time is the case itself."""
+    if samples < 1:
+        raise ValueError(f"samples must be 1 or more; got {samples}.")
+    if samples == 1:
+        return case
+    y = case.problem.y.expand(samples, *case.problem.y.shape[1:])
+    many = InverseProblem(case.problem.operator, y, case.problem.sigma)
+    return replace(case, problem=many, seeds=sample_seeds(case.seeds[0], samples))
+
+
+def degrade(images: Mapping[str, Tensor], tasks: Iterable[str], *, sigma: float, seed: int = 0) -> Iterator[Case]:
+    """Each image under each task: y = A x_0 + sigma z. Image i of a seed gets the same noise in every task.
+
+    Arguments:
+        images: name -> (1, C, H, W) in [-1, 1], all of one shape.
+        sigma: in [-1, 1] units.
+
+    Raises:
+        ValueError: an unknown task, or a size that a task cannot divide.
+    """
+    seeds = sample_seeds(seed, len(images))
+    for task in tasks:
+        check_name(task, TASKS, "task")
+        operator = None
+        for own, (name, truth) in zip(seeds, images.items(), strict=True):
+            check_images(truth, name)
+            if operator is None or operator.input_shape != tuple(truth.shape[1:]):
+                operator = make_operator(task, tuple(truth.shape[1:]), seed=seed)
+            yield Case(task, name, truth, observe(operator, truth, sigma, seed=[own]), [own])
+
+
+def run_case(
+    prior,
+    case: Case,
+    method: str,
+    *,
+    prior_name: str,
+    steps: int = 100,
+    seed: int = 0,
+    samples: int = 1,
+    on_step: Callable[[int, Tensor, Tensor], None] | None = None,
+    **options: Any,
+) -> tuple[Row, Tensor | None]:
+    """One method, or one of `BASELINES`, on one case: its row and its image.
+
+    A chain that diverges is a row without figures, and so is a baseline that there is not for the task.
+
+    Arguments:
+        samples: restore so many times, each with noise of its own, and average the images: an estimate of the
+            mean of what the method samples.
+        options: of the method; they replace the tuned ones (see `method_options`).
+    """
+    run: Restoration
+    try:
+        if method in BASELINES:
+            begun = time.perf_counter()
+            x0, remark = BASELINES[method](case)
+            if x0 is None:
+                raise FloatingPointError(remark)
+            run = Restoration(x0, time.perf_counter() - begun, 0, None, {})
+        else:
+            many, remark = repeat(case, samples), "" if samples == 1 else f"mean of {samples} samples"
+            run = restore(
+                prior, many.problem, method, case.task, steps=steps, seed=many.seeds, on_step=on_step, **options
+            )
+            run = replace(run, x0=run.x0.mean(0, keepdim=True))
+    except FloatingPointError as error:
+        nothing = dict.fromkeys(["psnr", "ssim", "lpips", "consistency", "seconds", "evaluations", "peak_memory"])
+        return Row(case.task, method, prior_name, case.image, seed, **nothing, notes=[f"no image: {error}"]), None
+    figures, notes = measure(run.x0, case.truth, case.problem)
+    if remark:
+        notes.insert(0, remark)
+    if method in UNCONDITIONAL:
+        notes.insert(0, "a sample of the prior: the measurement was not used")
+    if run.peak_memory is None:
+        notes.append("peak_memory: measured on CUDA only")
+    row = Row(
+        case.task,
+        method,
+        prior_name,
+        case.image,
+        seed,
+        **figures,
+        seconds=run.seconds,
+        evaluations=run.evaluations,
+        peak_memory=run.peak_memory,
+        notes=notes,
+    )
+    return row, run.x0
+
+
+def compare(
+    prior,
+    images: Mapping[str, Tensor],
+    tasks: Sequence[str],
+    methods: Sequence[str],
+    *,
+    sigma: float,
+    prior_name: str = "prior",
+    steps: int = 100,
+    seed: int = 0,
+    samples: int = 1,
+    options: Mapping[str, Any] | None = None,
+    finished: Callable[[Case, str], Row | None] = lambda case, method: None,
+    on_step: Callable[[Case, str], None] | None = None,
+) -> Iterator[tuple[Row, Case, Tensor | None]]:
+    """Rows over tasks, images and methods, each with its case and its image (None where it was not computed anew).
+
+    Arguments:
+        sigma: in [-1, 1] units.
+        samples, options: as for `run_case`.
+        finished: gives the row of a case and a method that is known already, or None.
+        on_step: called as on_step(case, method) in every step of every chain.
+
+    Raises:
+        ValueError: an unknown task or method, steps outside 1..T, a size that a task cannot divide.
+    """
+    for method in methods:
+        check_name(method, [*METHODS, *BASELINES], "method")
+    for case in degrade(images, tasks, sigma=sigma, seed=seed):
+        for method in methods:
+            row = finished(case, method)
+            if row is not None:
+                yield row, case, None
+                continue
+
+            def observer(t, x_t, x0_hat, case=case, method=method):
+                if on_step:
+                    on_step(case, method)
+
+            row, x0 = run_case(prior, case, method, prior_name=prior_name, steps=steps, seed=seed, on_step=observer)
+            yield row, case, x0
+
+
+def averages(rows: Iterable[Row]) -> list[Row]:
+    """One row per task and method, its figures the means over images; None where any image has none.
+
+    The image is named "mean of N".
+    """
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.task, row.method), []).append(row)
+
+    def mean(group: list[Row], name: str):
+        values = [getattr(row, name) for row in group]
+        return None if None in values else sum(values) / len(values)
+
+    names = ["psnr", "ssim", "lpips", "consistency", "seconds", "evaluations", "peak_memory"]
+    return [
+        Row(
+            task,
+            method,
+            group[0].prior,
+            f"mean of {len(group)}",
+            group[0].seed,
+            **{name: mean(group, name) for name in names},
+            notes=sorted({note for row in group for note in row.notes}),
+        )
+        for (task, method), group in groups.items()
+    ]
+
+
+class RowFile:
+    """Rows on disk, each with the key of what it was computed from, so that a later run finds it again.
+
+    One JSON object a line, {"key": ..., "row": ...}, replaced atomically with every row: what stands there
+    is always whole.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.lines: list[dict[str, Any]] = []
+        if not self.path.exists():
+            return
+        names = {f.name for f in fields(Row)}
+        try:
+            text = self.path.read_text(encoding="utf-8")
+            self.lines = [json.loads(line) for line in text.splitlines() if line.strip()]
+            whole = all(set(line) == {"key", "row"} and set(line["row"]) == names for line in self.lines)
+        except (UnicodeDecodeError, json.JSONDecodeError, TypeError):
+            whole = False
+        if not whole:
+            raise ValueError(f"{self.path} holds something else than rows of a comparison. Move it, or choose another.")
+
+    def find(self, key: Mapping[str, Any]) -> Row | None:
+        """The row that was computed from exactly this."""
+        for line in self.lines:
+            if line["key"] == key:
+                return Row(**line["row"])
+        return None
+
+    def add(self, key: Mapping[str, Any], row: Row) -> None:
+        """Add a row; it takes the place of one of the same task, method and image, as its picture does."""
+        names = ("task", "method", "image")
+        self.lines = [line for line in self.lines if any(line["row"][n] != getattr(row, n) for n in names)]
+        self.lines.append({"key": dict(key), "row": asdict(row)})
+        with atomic(self.path) as part:
+            part.write_text("".join(json.dumps(line) + "\n" for line in self.lines), encoding="utf-8")
+
+
+def image_digest(x: Tensor) -> str:
+    """A short name of the pixels of x: equal for equal images."""
+    return hashlib.sha256(x.detach().cpu().contiguous().numpy().tobytes()).hexdigest()[:16]
+
+
+def file_digest(path: str | Path) -> str:
+    """A short name of a file's content."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+
+
+# The classical answers
+
+
+def classical(problem: InverseProblem, task: str) -> tuple[Tensor | None, str]:
+    """What one did before: (image (B, C, H, W), name of the method), or (None, why there is none).
+
+    Inpainting: the biharmonic equation, from the seen pixels inwards (noise on a soft mask or around a large margin
+    it would only extrapolate). Deblurring: Wiener's filter with a
+    Laplacian prior, its weight the one whose residual has the size of the noise (Morozov's discrepancy
+    principle: no truth is looked at). Super-resolution: bicubic interpolation. Denoising: non-local means at
+    the known sigma. All as scikit-image has them, all on the picture in [0, 1].
+    """
+    check_name(task, TASKS, "task")
+    family = next((f for f in _CLASSICAL if task.startswith(f)), None)
+    if family is None:
+        return None, f"no classical method for {task}: it would have to make up more than it can interpolate"
+    name, solve = _CLASSICAL[family]
+    unit = (problem.y.detach().double().cpu().numpy().transpose(0, 2, 3, 1) + 1) / 2
+    images = [solve(array, problem) for array in unit]
+    x = torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2) * 2 - 1)
+    return x.to(problem.y).contiguous(), name
+
+
+def _biharmonic(y: np.ndarray, problem: InverseProblem) -> np.ndarray:
+    from skimage.restoration import inpaint_biharmonic
+
+    hidden = (problem.operator.mask.values == 0).any(0).numpy()
+    return inpaint_biharmonic(y, hidden, channel_axis=-1)
+
+
+def _wiener(y: np.ndarray, problem: InverseProblem) -> np.ndarray:
+    from skimage.restoration import wiener
+
+    A, sigma = problem.operator, problem.sigma
+    channels, rows, columns = A.input_shape
+    delta = torch.zeros(1, channels, rows, columns, dtype=torch.float64)
+    delta[:, :, rows // 2, columns // 2] = 1
+    kernel = A(delta)[0, 0].numpy()
+    reach = max(1, *(int(abs(i - n // 2).max()) for i, n in zip(np.nonzero(kernel), (rows, columns), strict=True)))
+    # The filter is circular. Where the camera was not, a reflected margin keeps the seam away from the picture.
+    pad = 0 if isinstance(A, CircularConvolution) else min(2 * reach, min(rows, columns) - 1)
+    window = [slice(max(0, n // 2 - reach), n // 2 + reach + 1) for n in (rows, columns)]
+    psf = kernel[window[0], window[1]]
+    padded = np.pad(y, ((pad, pad), (pad, pad), (0, 0)), mode="reflect")
+
+    def filtered(balance: float) -> np.ndarray:
+        planes = [wiener(plane, psf / psf.sum(), balance, clip=False) for plane in padded.transpose(2, 0, 1)]
+        return np.stack(planes, axis=2)[pad : pad + rows, pad : pad + columns]
+
+    def misfit(balance: float) -> float:
+        x = torch.from_numpy(filtered(balance).transpose(2, 0, 1)[None] * 2 - 1)
+        target = torch.from_numpy(y.transpose(2, 0, 1)[None] * 2 - 1)
+        return (target - A(x)).square().mean().sqrt().item()
+
+    low, high = 1e-5, 10.0
+    for _ in range(16):  # the misfit grows with the balance: bisect its logarithm
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if misfit(middle) > sigma else (middle, high)
+    return filtered(math.sqrt(low * high))
+
+
+def _bicubic(y: np.ndarray, problem: InverseProblem) -> np.ndarray:
+    from skimage.transform import resize
+
+    return resize(y, problem.operator.input_shape[1:], order=3, mode="edge")
+
+
+def _non_local_means(y: np.ndarray, problem: InverseProblem) -> np.ndarray:
+    from skimage.restoration import denoise_nl_means
+
+    sigma = problem.sigma / 2  # in [0, 1] units
+    return denoise_nl_means(y, patch_size=5, patch_distance=9, h=0.7 * sigma, sigma=sigma, channel_axis=-1)
+
+
+_CLASSICAL = {
+    "inpaint_box": ("biharmonic", _biharmonic),
+    "inpaint_random": ("biharmonic", _biharmonic),
+    "deblur": ("Wiener", _wiener),
+    "sr": ("bicubic", _bicubic),
+    "denoise": ("non-local means", _non_local_means),
+}
+
+
+def _best_denoiser(denoise: Callable[[np.ndarray, float], np.ndarray], weights: Sequence[float], what: str):
+    """A classical denoiser at its very best: the weight is chosen for each image with the truth in hand."""
+
+    def solve(case: Case) -> tuple[Tensor | None, str]:
+        if case.task != "denoise":
+            return None, f"{what} denoises; {case.task} is another task"
+        y = ((case.problem.y.detach().cpu().numpy()[0].transpose(1, 2, 0) + 1) / 2).clip(0, 1)
+        truth = (case.truth.cpu().numpy()[0].transpose(1, 2, 0) + 1) / 2
+        image = min((denoise(y, weight) for weight in weights), key=lambda x: float(np.square(x - truth).mean()))
+        x0 = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)[None] * 2 - 1)).to(case.truth)
+        return x0, f"{what}, its weight chosen for each image with the truth in hand"
+
+    return solve
+
+
+def _tv(y: np.ndarray, weight: float) -> np.ndarray:
+    from skimage.restoration import denoise_tv_chambolle
+
+    return denoise_tv_chambolle(y, weight, channel_axis=-1)
+
+
+def _nlm(y: np.ndarray, weight: float) -> np.ndarray:
+    from skimage.restoration import denoise_nl_means
+
+    return denoise_nl_means(y, patch_size=5, patch_distance=6, h=weight, channel_axis=-1)
+
+
+#: What `compare` knows beside the methods: case -> (image or None, a remark). They use no prior.
+BASELINES: dict[str, Callable[[Case], tuple[Tensor | None, str]]] = {
+    "classical": lambda case: classical(case.problem, case.task),
+    "tv": _best_denoiser(_tv, (0.03, 0.045, 0.06, 0.08, 0.1, 0.13, 0.17, 0.22), "total variation (Chambolle)"),
+    "nlm": _best_denoiser(_nlm, (0.03, 0.04, 0.05, 0.06, 0.07, 0.085, 0.1, 0.12), "non-local means"),
+}
+
+
+# The contact sheet
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One line of a contact sheet: what it shows, and pictures (uint8 H, W, 3) with a caption each, or None."""
+
+    title: str
+    pictures: list[tuple[np.ndarray, str] | None]
+
+
+def contact_sheet(path: str | Path, columns: Sequence[str], strips: Sequence[Strip]) -> None:
+    """Write strips of pictures under column titles as one PNG, atomically.
+
+    Raises:
+        ValueError: no strip, or one with another number of pictures than there are columns.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    if not strips or any(len(strip.pictures) != len(columns) for strip in strips):
+        raise ValueError(f"a contact sheet needs strips of {len(columns)} pictures each; got {len(strips)} strips.")
+    cell = 1.5  # inches
+    figure = Figure(figsize=(cell * len(columns) + 0.1, (cell + 0.32) * len(strips) + 0.4), dpi=130)
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(strips), len(columns), squeeze=False)
+    for i, (line, strip) in enumerate(zip(axes, strips, strict=True)):
+        for j, (ax, cell_content) in enumerate(zip(line, strip.pictures, strict=True)):
+            ax.set_xticks([])
+            ax.set_yticks([])
+            for spine in ax.spines.values():
+                spine.set_visible(False)
+            if cell_content is not None:
+                picture, caption = cell_content
+                ax.imshow(picture, interpolation="nearest")
+                ax.set_xlabel(caption, fontsize=7, labelpad=2)
+            if i == 0:
+                ax.set_title(columns[j], fontsize=8, fontweight="bold", pad=4)
+            if j == 0:
+                ax.set_ylabel(strip.title, fontsize=7)
+    figure.tight_layout(pad=0.4, h_pad=0.5, w_pad=0.3)
+    with atomic(path) as part:
+        figure.savefig(part, format="png")
