@@ -1,0 +1,35 @@
+"""Every example runs from a fresh folder, at a small size, and says something."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+SMALL = {
+    "first_restoration": ["--size", "16", "--steps", "3"],
+    "exact_law": ["--steps", "60"],
+}
+
+
+def test_every_example_is_run_here():
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == set(SMALL)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_it_runs(name, tmp_path):
+    line = [sys.executable, str(EXAMPLES / f"{name}.py"), *SMALL[name]]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    assert not done.stderr
+
+
+def test_an_example_shows_the_bias_that_it_speaks_of(tmp_path):
+    line = [sys.executable, str(EXAMPLES / "exact_law.py"), "--steps", "400"]
+    out = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    figures = {row[:22].strip(): row[22:].split()[1::2] for row in out.splitlines()}
+    assert figures["the posterior"] == ["0.9901", "0.0099"]
+    mean, variance = map(float, figures["DPS, likelihood step"])
+    assert mean > 0.995 and variance < 0.006
