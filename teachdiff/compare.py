@@ -330,7 +330,17 @@ def compare(
                 if on_step:
                     on_step(case, method)
 
-            row, x0 = run_case(prior, case, method, prior_name=prior_name, steps=steps, seed=seed, on_step=observer)
+            row, x0 = run_case(
+                prior,
+                case,
+                method,
+                prior_name=prior_name,
+                steps=steps,
+                seed=seed,
+                samples=samples,
+                on_step=observer,
+                **(options or {}),
+            )
             yield row, case, x0
 
 

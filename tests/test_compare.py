@@ -335,6 +335,8 @@ def test_the_mean_of_several_samples_is_their_mean(prior, face):
     each = [restore(prior, case.problem, "dps", "sr2", steps=5, seed=[s]).x0 for s in seeds]
     torch.testing.assert_close(x0, sum(each) / 3, rtol=1e-5, atol=1e-5)
     assert "mean of 3 samples" in r.notes
+    ((_, _, from_compare),) = compare(prior, {"face": face}, ["sr2"], ["dps"], sigma=0.2, seed=3, samples=3, steps=5)
+    assert torch.equal(from_compare, x0)
     _, alone = run_case(prior, case, "dps", **options)
     assert not torch.equal(alone, x0)
     with pytest.raises(ValueError, match="samples must be 1 or more"):
@@ -347,3 +349,16 @@ def test_given_options_replace_the_tuned_ones_where_a_method_takes_them():
     assert "zeta" not in method_options("sdedit", "sr4", 1000, 10, given)
     assert method_options("sdedit", "sr4", 1000, 50, given) == {"t_start": 20, "steps": 20}
     assert method_options("tv", "denoise", 1000, 10, given) == {}
+
+
+def test_compare_hands_the_options_on(prior, face):
+    def with_zeta(zeta):
+        ((_, _, x0),) = compare(
+            prior, {"face": face}, ["sr2"], ["dps"], sigma=0.2, steps=5, options={"zeta": zeta, "gamma": 1.0}
+        )
+        return x0
+
+    (case,) = degrade({"face": face}, ["sr2"], sigma=0.2)
+    plain = restore(prior, case.problem, "ddpm", "sr2", steps=5, seed=case.seeds).x0
+    assert torch.equal(with_zeta(0.0), plain)
+    assert not torch.equal(with_zeta(1.0), plain)
