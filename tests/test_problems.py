@@ -1,5 +1,6 @@
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -89,6 +90,10 @@ def test_the_noise_of_the_measurement_is_not_the_noise_of_the_method():
     start = NoiseStream(0, 2)(1000, (2, *shape))
     correlation = (z * start).flatten(1).mean(1)
     assert float(correlation.abs().max()) < 5 / 64
+    # nor of numpy's stream of that seed, from which a test or a data set may well have drawn the images
+    images = torch.from_numpy(np.random.default_rng(0).standard_normal((1, *shape)))
+    z = observe(Identity(shape), torch.zeros_like(images), 1.0, seed=[0]).y
+    assert abs(float((z * images).mean())) < 5 / 64
 
 
 def test_a_problem_is_frozen_and_says_what_it_is():

@@ -1,0 +1,762 @@
+"""The command line: a thin layer that reads options, checks them, and prints. No mathematics here.
+
+Exit codes: 0 done; 1 it failed (a damaged file, a folder that cannot be written, a chain that diverged,
+Ctrl-C, an undecided proof); 2 it was asked for wrongly. Messages and progress go to stderr, results to
+stdout, so that `--json` prints JSON and nothing else.
+
+What is heavy is imported inside the commands: `teachdiff --help` must not wait for torch.
+"""
+
+import errno
+import functools
+import json
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from teachdiff.settings import HELD_OUT, SIGMA, STEPS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from teachdiff.compare import Case, Row
+
+app = typer.Typer(
+    name="teachdiff",
+    help="A textbook that runs: diffusion models as priors for inverse problems.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+DEFAULT_TASKS = "inpaint_box,inpaint_random,deblur_gaussian,sr4"
+DEFAULT_METHODS = "tweedie,sdedit,score_ald,dps"
+# Colour photographs of everyday scenes; scikit-image's others are of a retina and of galaxies.
+DEFAULT_PHOTOGRAPHS = ("cat", "coffee", "rocket")
+
+Task = Annotated[str, typer.Option(help="What was done to the image: see `teachdiff list`.", show_default=False)]
+Prior = Annotated[str, typer.Option(help="A bundled prior, or a file that `teachdiff train` wrote.")]
+Sigma = Annotated[float, typer.Option(help="Standard deviation of the noise, in [0, 1] units (doubled inside).")]
+Steps = Annotated[int, typer.Option(help="Steps of each chain.")]
+Size = Annotated[int | None, typer.Option(help="Pixels a side: 64, or 32 for portraits.", show_default=False)]
+Seed = Annotated[int, typer.Option(help="Of masks, noise and chains.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")]
+Out = Annotated[Path, typer.Option(help="Folder for the results.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="An option of the method, NAME=VALUE (zeta=3); repeat for several.", show_default=False),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+
+
+# What goes wrong, and how it is said
+
+
+class Usage(Exception):
+    """Asked for wrongly: exit code 2."""
+
+
+class Failure(Exception):
+    """Could not be done: exit code 1."""
+
+
+def command(f: Callable[..., None]) -> Callable[..., None]:
+    """Register a command whose errors are one paragraph on stderr, never a traceback."""
+
+    @functools.wraps(f)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            f(*args, **kwargs)
+        except Usage as error:
+            stop(f"{error}", 2)
+        except Failure as error:
+            stop(f"{error}", 1)
+        except KeyboardInterrupt:
+            stop("Interrupted: nothing was written.", 1)
+        except (ValueError, TypeError, ArithmeticError, MemoryError, RuntimeError) as error:
+            stop(str(error) or type(error).__name__, 1)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # `teachdiff list | head`: whoever read us has gone
+                raise
+            stop(str(error), 1)
+
+    return app.command(f.__name__.rstrip("_"))(run)
+
+
+def stop(message: str, code: int) -> None:
+    print(f"teachdiff: {message}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def usage() -> Iterator[None]:
+    """What is wrong inside is wrong with the question."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise Usage(str(error)) from error
+
+
+def names_of(text: str, option: str) -> list[str]:
+    """A comma-separated list, each name once."""
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not names:
+        raise Usage(f"{option} needs at least one name; several are separated by commas.")
+    return names
+
+
+def device_of(text: str):
+    """The torch device, if this machine has it."""
+    import torch
+
+    try:
+        device = torch.device(text)
+    except RuntimeError as error:
+        raise Usage(f"{text!r} is no device; write cpu, cuda, cuda:1 or mps.") from error
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= count:
+            raise Usage(f"--device {text}: torch sees {count} CUDA device(s) here. Use --device cpu.")
+    elif device.type == "mps":
+        if not torch.backends.mps.is_available():
+            raise Usage("--device mps: torch sees no Metal device here. Use --device cpu.")
+    elif device.type != "cpu":
+        raise Usage(f"--device {text}: write cpu, cuda, cuda:1 or mps.")
+    return device
+
+
+def sigma_of(sigma: float) -> float:
+    """sigma of the command line, in [0, 1] units, in the library's units."""
+    from teachdiff.checks import check_sigma
+    from teachdiff.problems import sigma_from_unit_range
+
+    with usage():
+        return sigma_from_unit_range(check_sigma(sigma, "--sigma"))
+
+
+def both_units(sigma: float) -> str:
+    return f"sigma = {sigma:g} in [0, 1] units = {sigma_of(sigma):g} in the library's [-1, 1] units"
+
+
+def options_of(given: list[str] | None, methods: list[str]) -> dict[str, Any]:
+    """--set NAME=VALUE ... as keyword arguments; each must be an option of at least one of the methods."""
+    import ast
+    import inspect
+
+    from teachdiff.checks import check_name
+    from teachdiff.methods import METHODS
+
+    functions: list[Any] = [METHODS[m] for m in methods if m in METHODS]
+    taken = {name for function in functions for name in inspect.signature(function).parameters}
+    taken -= {"prior", "problem", "steps", "seed", "noise", "on_step", "shape", "device", "dtype"}
+    options: dict[str, Any] = {}
+    for text in given or []:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise Usage(f"--set takes NAME=VALUE, such as zeta=3; got {text!r}.")
+        with usage():
+            check_name(name, taken, f"option of {', '.join(methods)}")
+        try:
+            options[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            options[name] = value  # a word, as in step=likelihood
+    return options
+
+
+def prior_file(name: str) -> Path:
+    """Where the weights of a bundled prior or a checkpoint are."""
+    from teachdiff.checks import check_name
+    from teachdiff.priors.checkpoints import bundled_priors
+
+    bundled = bundled_priors()
+    if name in bundled:
+        return bundled[name]
+    path = Path(name)
+    if not path.is_file():
+        if path.suffix or len(path.parts) > 1:
+            raise Usage(
+                f"there is no checkpoint at {path}. Give a bundled prior or a file that `teachdiff train` wrote."
+            )
+        with usage():
+            check_name(name, bundled, "prior")
+    return path
+
+
+def check_steps(steps: int, T: int) -> None:
+    if not 1 <= steps <= T:
+        raise Usage(f"--steps must lie in 1..{T} for this prior; got {steps}.")
+
+
+def check_seed(seed: int) -> None:
+    if seed < 0:
+        raise Usage(f"--seed must be 0 or more; got {seed}.")
+
+
+def default_size(prior: str) -> int:
+    """Pixels a side: what the prior was made for, or what takes seconds."""
+    return 32 if prior == "portraits" else 64
+
+
+def writable(out: Path) -> Path:
+    """The folder `out`, made and tried before anything is computed for it."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        why = error.strerror or error
+        raise Failure(f"cannot write into {out}: {why}. Choose another folder with --out.") from error
+    return out
+
+
+def write_json(path: Path, value: Any) -> None:
+    from teachdiff.files import atomic
+
+    with atomic(path) as part:
+        part.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, allow_nan=False))
+
+
+def consoles():
+    """(for results, on stdout; for progress and messages, on stderr)."""
+    from rich.console import Console
+
+    return Console(highlight=False), Console(stderr=True, highlight=False)
+
+
+def progress_bar(console, *extra):
+    """A bar on a terminal, nothing elsewhere."""
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), *extra, TimeRemainingColumn()]
+    return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
+
+
+def figure(value: float | None, digits: int = 2) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+# Commands
+
+
+@command
+def tour(
+    out: Out = Path("out/tour"),
+    device: Device = "cpu",
+    seed: Seed = 0,
+) -> None:
+    """The guided tour: prove, refute, restore a photograph, make faces, and write a report with pictures."""
+    check_seed(seed)
+    where = device_of(device)
+    writable(out)
+    from teachdiff.report import write_report
+    from teachdiff.tour import METHODS_OF_TOUR, run_tour
+
+    results, messages = consoles()
+    line = f"teachdiff tour --out {out} --device {device} --seed {seed}"
+    with progress_bar(messages) as bar:
+        task = bar.add_task("starting", total=1.0)
+
+        def progress(act: str, share: float) -> None:
+            if bar.disable and act != bar.tasks[0].description:
+                messages.print(act)
+            bar.update(task, description=act, completed=share)
+
+        found = run_tour(device=where, seed=seed, on_progress=progress, command=line)
+        report = write_report(out, found)
+    from rich.table import Table
+
+    table = Table(title="PSNR in dB on the astronaut's face (higher is nearer to the truth)")
+    table.add_column("task", no_wrap=True)
+    for name in METHODS_OF_TOUR:
+        table.add_column(name, justify="right")
+    for name, rows in found.by_task().items():
+        best = max(row.psnr for row in rows if row.psnr is not None)
+        cells = [f"[bold]{row.psnr:.2f}[/]" if row.psnr == best else figure(row.psnr) for row in rows]
+        table.add_row(name, *cells)
+    results.print(table)
+    summary = found.proofs["summary"]
+    results.print(
+        f"{summary['proved']} identities proved, {found.refutations} false ones refuted, "
+        f"{summary['failed']} undecided; {found.seconds:.0f} s in all."
+    )
+    results.print(f"Report: {report}", soft_wrap=True)
+    if summary["failed"]:
+        failed = ", ".join(d["name"] for d in found.proofs["derivations"] if d["status"] == "failed")
+        raise Failure(f"these proofs failed: {failed}. `teachdiff prove` says why.")
+
+
+@command
+def prove(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Names or globs; everything without any.", show_default=False)
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Check the proofs and the ledger of printed formulas; exit code 1 if anything is undecided."""
+    import derivations
+
+    results, messages = consoles()
+    begun = False
+    with progress_bar(messages) as bar:
+        task = bar.add_task("reading the proofs", total=None)
+
+        def progress(done: int, total: int, name: str, result: Any) -> None:
+            nonlocal begun
+            begun = True
+            bar.update(task, description=name, completed=done, total=total)
+
+        try:
+            report = derivations.run(names or None, on_progress=progress)
+        except ValueError as error:
+            if names and not begun:
+                raise Usage(str(error)) from error
+            raise
+        except KeyboardInterrupt as error:
+            raise Failure("Interrupted: the proofs were not finished.") from error
+    if json_:
+        print_json(report.as_json())
+    else:
+        from rich.table import Table
+
+        table = Table()
+        for column in ("name", "what", "status"):
+            table.add_column(column)
+        table.add_column("steps", justify="right")
+        table.add_column("seconds", justify="right")
+        for proof in report.derivations:
+            table.add_row(proof.name, proof.title, _status(proof.status), str(len(proof.steps)), f"{proof.seconds:.2f}")
+        for row in report.ledger:
+            table.add_row(row["id"], str(row.get("verdict", "")), _status(row["status"]), "", "")
+        results.print(table)
+        for proof in report.derivations:
+            if proof.problem:
+                results.print(f"[red]{proof.name}[/]: {_escape(proof.problem)}", soft_wrap=True)
+        counts = ", ".join(f"{count} {status}" for status, count in report.summary.items())
+        results.print(f"{counts}; {report.seconds:.1f} s")
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def _status(status: str) -> str:
+    return f"[{'red' if status == 'failed' else 'green'}]{status}[/]"
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+@command
+def restore(
+    image: Annotated[str, typer.Argument(help="A file; or astronaut, cat, coffee, hubble, retina, rocket.")],
+    task: Task,
+    method: Annotated[str, typer.Option(help="See `teachdiff list`.")] = "dps",
+    prior: Prior = "photos",
+    sigma: Sigma = SIGMA,
+    steps: Steps = STEPS,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    size: Size = None,
+    set_: Set = None,
+    out: Out = Path("out/restore"),
+) -> None:
+    """Degrade one image and restore it: truth.png, measurement.png, restored.png, result.json."""
+    where = device_of(device)
+    from teachdiff.checks import check_name
+    from teachdiff.compare import degrade, method_options, run_case
+    from teachdiff.data import save_image
+    from teachdiff.methods import METHODS
+    from teachdiff.metrics import psnr
+    from teachdiff.priors.checkpoints import load_prior
+    from teachdiff.problems import TASKS
+
+    with usage():
+        check_name(task, TASKS, "task")
+        check_name(method, METHODS, "method")
+    check_seed(seed)
+    given = options_of(set_, [method])
+    sigma_ours = sigma_of(sigma)
+    prior_file(prior)
+    name, truth = open_image(image, default_size(prior) if size is None else size)
+    truth = truth.to(where)
+    with usage():
+        case = next(degrade({name: truth}, [task], sigma=sigma_ours, seed=seed))
+    model = load_prior(prior, where)
+    options = method_options(method, task, model.schedule.T, steps, given)
+    if "steps" in options:
+        check_steps(steps, model.schedule.T)
+    writable(out)
+
+    results, messages = consoles()
+    messages.print(f"{name}, {task}, {method}, prior {prior}; {both_units(sigma)}", soft_wrap=True)
+    with progress_bar(messages) as bar:
+        chain = bar.add_task(method, total=options.get("steps", 1))
+        row, x0 = run_case(
+            model,
+            case,
+            method,
+            prior_name=prior,
+            steps=steps,
+            seed=seed,
+            on_step=lambda *_: bar.advance(chain),
+            **given,
+        )
+    if x0 is None:
+        raise Failure(row.notes[0])
+    save_image(out / "truth.png", truth)
+    save_image(out / "measurement.png", case.measurement.clamp(-1, 1))
+    save_image(out / "restored.png", x0.clamp(-1, 1))
+    of_measurement = float(psnr(case.measurement.float().clamp(-1, 1), truth)[0])
+    result = asdict(row) | {
+        "sigma": {"unit_range": sigma, "library": sigma_ours},
+        "size": truth.shape[-1],
+        "options": options,
+        "measurement_psnr": of_measurement,
+        "files": ["truth.png", "measurement.png", "restored.png"],
+    }
+    write_json(out / "result.json", result)
+
+    from rich.table import Table
+
+    table = Table()
+    for column in ("", "PSNR dB", "SSIM", "LPIPS", "consistency", "evaluations", "seconds"):
+        table.add_column(column, justify="right" if column else "left")
+    table.add_row("measurement", figure(of_measurement), "", "", "", "", "")
+    table.add_row(method, *_cells(row))
+    results.print(table)
+    for note in row.notes:
+        results.print(f"  {_escape(note)}", soft_wrap=True)
+    results.print(f"Written to {out}", soft_wrap=True)
+
+
+def open_image(image: str, size: int) -> "tuple[str, Tensor]":
+    """The name and the pixels, (1, 3, size, size), of a file or a photograph that comes along."""
+    from teachdiff.data import PHOTOGRAPHS, astronaut_face, load_image, photographs
+
+    if size < 1:
+        raise Usage(f"--size must be 1 or more; got {size}.")
+    path = Path(image)
+    if path.is_file():
+        _image_is_large_enough(path, size)
+        return path.name, load_image(path, size)
+    with usage():
+        if image == "astronaut":
+            return "astronaut", astronaut_face(size)
+        if image in PHOTOGRAPHS:
+            return image, photographs([image], size)[image]
+    if path.exists():
+        raise Usage(f"{image} is a folder; give one image, or use `teachdiff compare --images {image}`.")
+    raise Usage(f"there is no image file at {image}, and no photograph of that name ({', '.join(PHOTOGRAPHS)}).")
+
+
+def _image_is_large_enough(path: Path, size: int) -> None:
+    """A sound image below `size` is a wrong question; a file that is no image is not (and `load_image` says so)."""
+    from teachdiff.data import load_image, square_array, to_array
+
+    whole = to_array(load_image(path))
+    with usage():
+        square_array(whole, size, str(path))
+
+
+def _cells(row: "Row") -> list[str]:
+    cost = "–" if row.evaluations is None else f"{row.evaluations:.0f}"
+    return [
+        figure(row.psnr),
+        figure(row.ssim, 3),
+        figure(row.lpips, 3),
+        figure(row.consistency),
+        cost,
+        figure(row.seconds, 1),
+    ]
+
+
+@command
+def compare(
+    tasks: Annotated[str, typer.Option(help="Comma-separated.")] = DEFAULT_TASKS,
+    methods: Annotated[
+        str, typer.Option(help="Comma-separated; beside the methods: classical, tv, nlm.")
+    ] = DEFAULT_METHODS,
+    prior: Prior = "photos",
+    images: Annotated[
+        Path | None, typer.Option(help="A folder or zip; else held-out images that suit the prior.", show_default=False)
+    ] = None,
+    sigma: Sigma = SIGMA,
+    steps: Steps = STEPS,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    size: Size = None,
+    include: Annotated[str, typer.Option(help="Only images whose path inside --images starts so.")] = "",
+    every: Annotated[int, typer.Option(help="Only every n-th image of --images.")] = 1,
+    samples: Annotated[int, typer.Option(help="Restore so often and average the images.")] = 1,
+    set_: Set = None,
+    out: Out = Path("out/compare"),
+    json_: Json = False,
+) -> None:
+    """Methods x tasks x images: a table, a contact sheet, rows.jsonl. Started again, it goes on where it stopped."""
+    where = device_of(device)
+    from teachdiff import compare as side_by_side
+    from teachdiff.checks import check_name
+    from teachdiff.data import load_image, save_image, to_array
+    from teachdiff.methods import METHODS
+    from teachdiff.priors.checkpoints import load_prior
+    from teachdiff.problems import TASKS
+
+    chosen_tasks, chosen_methods = names_of(tasks, "--tasks"), names_of(methods, "--methods")
+    with usage():
+        for name in chosen_tasks:
+            check_name(name, TASKS, "task")
+        for name in chosen_methods:
+            check_name(name, [*METHODS, *side_by_side.BASELINES], "method")
+    check_seed(seed)
+    if samples < 1 or every < 1:
+        raise Usage(f"--samples and --every must be 1 or more; got {samples} and {every}.")
+    given = options_of(set_, chosen_methods)
+    sigma_ours = sigma_of(sigma)
+    weights = prior_file(prior)
+    truths = {name: x.to(where) for name, x in open_images(images, prior, size, include, every).items()}
+    with usage():
+        cases = list(side_by_side.degrade(truths, chosen_tasks, sigma=sigma_ours, seed=seed))
+    model = load_prior(prior, where)
+    T = model.schedule.T
+    cost = {m: side_by_side.method_options(m, "default", T, steps, given).get("steps", 1) for m in chosen_methods}
+    if any(count > 1 for count in cost.values()):
+        check_steps(steps, T)
+    writable(out)
+    kept = side_by_side.RowFile(out / "rows.jsonl")
+    base = {
+        "weights": side_by_side.file_digest(weights),
+        "sigma": sigma_ours,
+        "seed": seed,
+        "device": where.type,
+    }
+    digests = {name: side_by_side.image_digest(x) for name, x in truths.items()}
+    place = {name: i for i, name in enumerate(truths)}  # an image's noise depends on its place
+
+    def key(case: "Case", method: str) -> dict[str, Any]:
+        options = side_by_side.method_options(method, case.task, T, steps, given)
+        about = {
+            "task": case.task,
+            "method": method,
+            "prior": prior,
+            "image": case.image,
+            "pixels": digests[case.image],
+        }
+        return base | about | {"place": place[case.image], "options": options, "samples": samples}
+
+    def picture(case: "Case", what: str) -> Path:
+        name = re.sub(r"[^\w.-]+", "_", case.image)
+        return out / "pictures" / case.task / f"{name}-{digests[case.image][:6]}.{what}.png"
+
+    def finished(case: "Case", method: str) -> "Row | None":
+        row = kept.find(key(case, method))
+        return row if row and (row.psnr is None or picture(case, method).is_file()) else None
+
+    results, messages = consoles()
+    side = next(iter(truths.values())).shape[-1]
+    messages.print(f"{len(truths)} images, {side} pixels a side; prior {prior}; {both_units(sigma)}", soft_wrap=True)
+    rows: list[Row] = []
+    try:
+        with progress_bar(messages) as bar:
+            whole = bar.add_task("", total=len(cases) * sum(cost.values()))
+            walk = side_by_side.compare(
+                model, truths, chosen_tasks, chosen_methods, sigma=sigma_ours, prior_name=prior, steps=steps,
+                seed=seed, samples=samples, options=given, finished=finished, on_step=lambda *_: bar.advance(whole),
+            )  # fmt: skip
+            for row, case, x0 in walk:
+                if x0 is not None:
+                    for what, x in (("truth", case.truth), ("measurement", case.measurement), (row.method, x0)):
+                        save_image(picture(case, what), x.clamp(-1, 1))
+                if finished(case, row.method) is None:
+                    kept.add(key(case, row.method), row)
+                rows.append(row)
+                spent = sum(cost[r.method] for r in rows)
+                bar.update(whole, description=f"{row.task} {row.image} {row.method}", completed=spent)
+                if bar.disable:
+                    messages.print(f"{row.task} {row.image} {row.method}: {figure(row.psnr)} dB", soft_wrap=True)
+    except KeyboardInterrupt as error:
+        raise Failure(
+            f"Interrupted: {len(rows)} of {len(cases) * len(chosen_methods)} rows are kept in {kept.path}; "
+            "the same command goes on from there."
+        ) from error
+
+    by_case = {(row.task, row.image, row.method): row for row in rows}
+    strips = []
+    for task in chosen_tasks:
+        for case in [c for c in cases if c.task == task][:SHEET_IMAGES]:
+            cells: list[Any] = [(to_array(case.truth), case.image), (to_array(case.measurement.clamp(-1, 1)), "")]
+            for method in chosen_methods:
+                row = by_case[task, case.image, method]
+                file = picture(case, method)
+                cells.append((to_array(load_image(file)), f"{row.psnr:.2f} dB") if row.psnr is not None else None)
+            strips.append(side_by_side.Strip(task, cells))
+    side_by_side.contact_sheet(out / "sheet.png", ["truth", "measurement", *chosen_methods], strips)
+    write_json(out / "results.json", [asdict(row) for row in rows])
+    if json_:
+        print_json([asdict(row) for row in rows])
+        return
+    from rich.table import Table
+
+    table = Table(title=f"Means over {len(truths)} images")
+    for column in ("task", "method", "PSNR dB", "SSIM", "LPIPS", "consistency", "evaluations", "seconds"):
+        table.add_column(column, justify="left" if column in ("task", "method") else "right")
+    means = side_by_side.averages(rows)
+    for mean in means:
+        table.add_row(mean.task, mean.method, *_cells(mean), end_section=mean.method == chosen_methods[-1])
+    results.print(table)
+    for note in sorted({note for mean in means for note in mean.notes}):
+        results.print(f"  {_escape(note)}", soft_wrap=True)
+    results.print(f"Written to {out}: sheet.png, rows.jsonl, results.json, pictures/", soft_wrap=True)
+
+
+SHEET_IMAGES = 6  # of each task, on the contact sheet
+
+
+def open_images(
+    images: Path | None, prior: str, size: int | None, include: str = "", every: int = 1
+) -> "dict[str, Tensor]":
+    """Name -> (1, 3, size, size)."""
+    from teachdiff.data import astronaut_face, load_folder, photographs, portraits
+
+    size = default_size(prior) if size is None else size
+    if size < 1:
+        raise Usage(f"--size must be 1 or more; got {size}.")
+    if images is not None:
+        if not images.exists():
+            raise Usage(f"there is no folder or zip at {images}.")
+        names, batch = load_folder(images, size, include)
+        return {name: batch[i : i + 1] for i, name in enumerate(names) if i % every == 0}
+    with usage():
+        if prior == "portraits":
+            batch = portraits(4, size, seed=HELD_OUT)
+            return {f"portrait {i + 1}": batch[i : i + 1] for i in range(len(batch))}
+        return {"astronaut": astronaut_face(size), **photographs(DEFAULT_PHOTOGRAPHS, size)}
+
+
+@command
+def train(
+    config: Annotated[Path, typer.Argument(help="A TOML file; its keys are those of TrainConfig.")],
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints and the finished prior.", show_default=False)],
+    device: Device = "cpu",
+) -> None:
+    """Train a prior. Interrupted (or killed), the same command goes on from the last checkpoint."""
+    if not config.is_file():
+        raise Usage(f"there is no training config at {config}.")
+    where = device_of(device)
+    from teachdiff.priors.train import read_config
+    from teachdiff.priors.train import train as run
+
+    with usage():
+        settings = read_config(config)
+    writable(out)
+    from rich.progress import TextColumn
+
+    results, messages = consoles()
+    begun, first, last, mean = 0.0, 0, 0, 0.0
+    with progress_bar(messages, TextColumn("loss {task.fields[loss]:.4f}, {task.fields[speed]:.0f} images/s")) as bar:
+        task = bar.add_task(settings.name, total=settings.steps, loss=0.0, speed=0.0)
+
+        def on_step(step: int, loss: float) -> None:
+            nonlocal begun, first, last, mean
+            if not last:
+                begun, first, mean = time.monotonic(), step, loss
+                if step > 1:
+                    messages.print(f"resuming at step {step - 1} of {settings.steps}")
+            last = step
+            mean += 0.05 * (loss - mean)
+            speed = (step - first) * settings.batch / max(1e-9, time.monotonic() - begun)
+            bar.update(task, completed=step, loss=mean, speed=speed)
+            if bar.disable and (step % 100 == 0 or step == settings.steps):
+                line = f"step {step} of {settings.steps}, loss {mean:.4f}, {speed:.0f} images/s"
+                messages.print(line, soft_wrap=True)
+
+        line = f"teachdiff train {config} --out {out} --device {device}"
+        try:
+            done = run(settings, out, device=where, on_step=on_step, command=line)
+        except KeyboardInterrupt as error:
+            kept = max(first - 1, last // settings.checkpoint_every * settings.checkpoint_every)
+            goes_on = f"{out / 'checkpoint.pt'} holds step {kept}; the same command goes on from there"
+            none = f"the first checkpoint would have been at step {settings.checkpoint_every}, so nothing is kept"
+            raise Failure(f"Interrupted at step {last}: {goes_on if kept > 0 else none}.") from error
+    if not last:
+        messages.print(f"{out} was trained to the end already")
+    results.print(f"Prior: {done}", soft_wrap=True)
+
+
+@command
+def list_(json_: Json = False) -> None:
+    """What there is: tasks, methods, priors, derivations."""
+    found = catalogue()
+    if json_:
+        print_json(found)
+        return
+    from rich.table import Table
+
+    results, _ = consoles()
+    for kind, entries in found.items():
+        table = Table(title=kind, title_justify="left", title_style="bold", show_header=False, box=None, padding=(0, 2))
+        table.add_column(no_wrap=True, style="cyan")
+        table.add_column()
+        for name, line in entries.items():
+            table.add_row(name, _escape(line))
+        results.print(table)
+        results.print()
+
+
+def catalogue() -> dict[str, dict[str, str]]:
+    """kind -> name -> a line."""
+    import importlib
+
+    from derivations import registry
+    from teachdiff.methods import METHODS
+    from teachdiff.priors.checkpoints import bundled_priors
+    from teachdiff.problems import TASKS
+
+    modules = {name: importlib.import_module(f"teachdiff.methods.{name}") for name in METHODS}
+    return {
+        "tasks": {name: task.description for name, task in TASKS.items()},
+        "methods": {name: first_line(module.__doc__) for name, module in modules.items()},
+        "priors": {name: card_line(path) for name, path in bundled_priors().items()},
+        "derivations": {name: first_line(derivation.title) for name, derivation in registry.everything().items()},
+    }
+
+
+def card_line(path: Path) -> str:
+    """The sentence below the title of the model card that lies beside the weights."""
+    card = path.with_suffix(".md")
+    if not card.is_file():
+        return "no model card"
+    paragraphs = [p for p in card.read_text(encoding="utf-8").split("\n\n") if p and not p.startswith("#")]
+    return first_line(paragraphs[0]) if paragraphs else ""
+
+
+def first_line(text: str | None) -> str:
+    """The first sentence of a docstring, its mathematics in plain characters."""
+    paragraph = " ".join((text or "").strip().split("\n\n")[0].split())
+    sentence = re.split(r"(?<=\.) (?=[A-Z])", paragraph)[0]
+    sentence = re.sub(r":math:`([^`]*)`", r"\1", sentence)
+    signs = [(r"\\hat x", "x̂"), (r"\^\*", "*"), (r"\\top", "T"), (r"\\([A-Za-z]+) ?", r"\1 "), (r"[{}`]", "")]
+    for pattern, plain in signs:
+        sentence = re.sub(pattern, plain, sentence)
+    return sentence
+
+
+def main() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    main()
