@@ -351,10 +351,6 @@ class SameOrder(Step):
 
     kind = "order"
 
-    @property
-    def relation(self) -> str:
-        return "="
-
     def decide(self, lhs, rhs, nice: bool) -> Verdict:
         orders = [
             (f"coefficient of {self.h}^{k}", _taylor(lhs, self.h, k), _taylor(rhs, self.h, k))

@@ -396,7 +396,7 @@ def restore(
     with usage():
         case = next(degrade({name: truth}, [task], sigma=sigma_ours, seed=seed))
     model = load_prior(prior, where)
-    options = method_options(method, task, model.schedule.T, steps, given)
+    options = method_options(method, task, model.schedule.T, steps, truth.shape, given)
     if "steps" in options:
         check_steps(steps, model.schedule.T)
     writable(out)
@@ -532,7 +532,9 @@ def compare(
         cases = list(side_by_side.degrade(truths, chosen_tasks, sigma=sigma_ours, seed=seed))
     model = load_prior(prior, where)
     T = model.schedule.T
-    cost = {m: side_by_side.method_options(m, "default", T, steps, given).get("steps", 1) for m in chosen_methods}
+    shape = next(iter(truths.values())).shape
+    usual = {m: side_by_side.method_options(m, "default", T, steps, shape, given) for m in chosen_methods}
+    cost = {m: options.get("steps", 1) for m, options in usual.items()}
     if any(count > 1 for count in cost.values()):
         check_steps(steps, T)
     writable(out)
@@ -547,7 +549,7 @@ def compare(
     place = {name: i for i, name in enumerate(truths)}  # an image's noise depends on its place
 
     def key(case: "Case", method: str) -> dict[str, Any]:
-        options = side_by_side.method_options(method, case.task, T, steps, given)
+        options = side_by_side.method_options(method, case.task, T, steps, shape, given)
         about = {
             "task": case.task,
             "method": method,

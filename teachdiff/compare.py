@@ -116,18 +116,20 @@ class Case:
 
 
 def method_options(
-    method: str, task: str, T: int, steps: int, given: Mapping[str, Any] | None = None
+    method: str, task: str, T: int, steps: int, shape: Sequence[int], given: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """The tuned options of `method` on `task`, and `steps` where the method walks: SDEdit at most its t_start.
 
     Arguments:
+        shape: (..., H, W) of the images.
         given: options that replace the tuned ones; those that this method does not take are left out.
     """
     if method in BASELINES:
         return {}
     function: Any = METHODS[method]
     parameters = inspect.signature(function).parameters
-    options = settings(method, task, T) | {k: v for k, v in (given or {}).items() if k in parameters}
+    options = settings(method, task, T, math.sqrt(shape[-2] * shape[-1]))
+    options |= {k: v for k, v in (given or {}).items() if k in parameters}
     if "steps" in parameters:
         options["steps"] = min(steps, options.get("t_start", steps))
     return options
@@ -155,7 +157,7 @@ def restore(
         FloatingPointError: the chain diverged.
     """
     check_name(method, METHODS, "method")
-    options = method_options(method, task, prior.schedule.T, steps, options)
+    options = method_options(method, task, prior.schedule.T, steps, problem.operator.input_shape, options)
     counted = Counted(prior)
     cuda = problem.y.is_cuda
     if cuda:

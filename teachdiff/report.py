@@ -26,7 +26,7 @@ from teachdiff.data import save_image, to_array
 from teachdiff.files import atomic
 from teachdiff.mathml import formula, prose
 from teachdiff.problems import TASKS, sigma_from_unit_range
-from teachdiff.tour import METHODS_OF_TOUR, Tour, shown, zeta_at
+from teachdiff.tour import METHODS_OF_TOUR, Tour, shown
 
 STYLE = Path(__file__).with_name("report.css")
 
@@ -224,7 +224,6 @@ def _head(tour: Tour) -> str:
     side = plan.hero_size
     degraded = TASKS[plan.hero_task].description
     again = f"teachdiff restore astronaut --task {plan.hero_task} --method dps --size {side} --seed {tour.seed}"
-    again += f" --set zeta={zeta_at(plan.hero_task, side):g}"
     proved = tour.proofs["summary"]["proved"]
     facts = [
         (str(proved), "identities proved"),

@@ -8,7 +8,9 @@ that `photos` learned from, never on those that a figure is stated for:
 
 once per candidate. The candidates were t_start 100, 200, 300, 400, 600; gamma 0.05 to 1; zeta 1.5 to 6.
 
-`t_start` of SDEdit is written for T = 1000 and scaled to the prior's T.
+`t_start` of SDEdit is written for T = 1000 and scaled to the prior's T. `zeta` of DPS is written for 64 pixels a
+side and scaled to the image's: the gradient of an unsquared norm has about the same length however many values the
+residual has, so the shift of each pixel falls with the square root of their number.
 """
 
 from typing import Any
@@ -41,11 +43,12 @@ SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
-def settings(method: str, task: str, T: int = 1000) -> dict[str, Any]:
+def settings(method: str, task: str, T: int = 1000, side: float = 64) -> dict[str, Any]:
     """The keyword arguments of `method` on `task`, beyond steps and seed, as a new dict.
 
     Arguments:
         T: of the prior's schedule.
+        side: of the image, in pixels; sqrt(H W) where it is not square.
 
     Raises:
         ValueError: an unknown method.
@@ -56,4 +59,6 @@ def settings(method: str, task: str, T: int = 1000) -> dict[str, Any]:
     options = dict(SETTINGS[method].get(task, SETTINGS[method]["default"]))
     if "t_start" in options:
         options["t_start"] = max(1, round(options["t_start"] * T / 1000))
+    if "zeta" in options:
+        options["zeta"] *= side / 64
     return options

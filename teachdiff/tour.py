@@ -24,7 +24,7 @@ from teachdiff.metrics import consistency, psnr
 from teachdiff.noise import sample_seeds
 from teachdiff.priors.checkpoints import load_prior
 from teachdiff.problems import make_operator, observe, sigma_from_unit_range
-from teachdiff.settings import HELD_OUT, SIGMA, settings
+from teachdiff.settings import HELD_OUT, SIGMA
 
 TASKS_OF_TOUR = ("inpaint_box", "inpaint_random", "deblur_gaussian", "sr4")
 METHODS_OF_TOUR = ("measurement", "classical", "tweedie", "sdedit", "score_ald", "dps")
@@ -308,15 +308,6 @@ def free_row(case: Case, x0: Tensor, method: str, seed: int, seconds: float) -> 
     )  # fmt: skip
 
 
-def zeta_at(task: str, side: int) -> float:
-    """DPS's zeta, which was tuned at 64 pixels a side, for another side.
-
-    The gradient of an unsquared norm has about the same length however many values the residual has, so the shift
-    of each pixel falls with the square root of their number: zeta in proportion to the side keeps it.
-    """
-    return settings("dps", task)["zeta"] * side / 64
-
-
 def hero_job(tour: Tour, prior, name: str, device: torch.device) -> Job:
     """One large picture, by DPS."""
     plan = tour.plan
@@ -334,7 +325,6 @@ def hero_job(tour: Tour, prior, name: str, device: torch.device) -> Job:
             steps=steps,
             seed=tour.seed,
             on_step=tick,
-            zeta=zeta_at(case.task, plan.hero_size),
         )
         if x0 is None:
             raise FloatingPointError(f"dps on the large picture: {row.notes[0]}")
@@ -393,7 +383,6 @@ def portrait_jobs(tour: Tour, prior, name: str, device: torch.device) -> list[Jo
                 steps=steps,
                 seed=seeds[some],
                 on_step=tick,
-                zeta=zeta_at("inpaint_box", side),
             )
             count = len(mine.y)
             near, fits = psnr(run.x0.float().clamp(-1, 1), truth[some]), consistency(mine, run.x0)

@@ -106,7 +106,7 @@ def test_the_counting_proxy_shows_what_the_prior_has_and_nothing_else(prior):
 def test_given_options_replace_the_tuned_ones(prior, face):
     problem = observe(make_operator("denoise", (3, SIZE, SIZE)), face, 0.1)
     assert restore(prior, problem, "dps", "sr4", steps=3, zeta=0.125).options["zeta"] == 0.125
-    assert restore(prior, problem, "dps", "sr4", steps=3).options["zeta"] == settings("dps", "sr4")["zeta"]
+    assert restore(prior, problem, "dps", "sr4", steps=3).options["zeta"] == settings("dps", "sr4", side=SIZE)["zeta"]
 
 
 def test_a_figure_that_cannot_be_had_is_none_and_says_why(face, monkeypatch, tmp_path):
@@ -345,10 +345,17 @@ def test_the_mean_of_several_samples_is_their_mean(prior, face):
 
 def test_given_options_replace_the_tuned_ones_where_a_method_takes_them():
     given = {"zeta": 0.125, "t_start": 20}
-    assert method_options("dps", "sr4", 1000, 10, given)["zeta"] == 0.125
-    assert "zeta" not in method_options("sdedit", "sr4", 1000, 10, given)
-    assert method_options("sdedit", "sr4", 1000, 50, given) == {"t_start": 20, "steps": 20}
-    assert method_options("tv", "denoise", 1000, 10, given) == {}
+    shape = (3, 64, 64)
+    assert method_options("dps", "sr4", 1000, 10, shape, given)["zeta"] == 0.125
+    assert "zeta" not in method_options("sdedit", "sr4", 1000, 10, shape, given)
+    assert method_options("sdedit", "sr4", 1000, 50, shape, given) == {"t_start": 20, "steps": 20}
+    assert method_options("tv", "denoise", 1000, 10, shape, given) == {}
+
+
+def test_zeta_grows_with_the_side_of_the_image():
+    tuned = settings("dps", "sr4")["zeta"]
+    assert method_options("dps", "sr4", 1000, 10, (3, 128, 128))["zeta"] == pytest.approx(2 * tuned)
+    assert method_options("dps", "sr4", 1000, 10, (3, 16, 64))["zeta"] == pytest.approx(tuned / 2)
 
 
 def test_compare_hands_the_options_on(prior, face):

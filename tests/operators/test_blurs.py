@@ -60,6 +60,14 @@ def test_circular_convolution_is_the_slow_one(shape, seed, height, width):
     require_close(CircularConvolution(k, shape)(x)[0], expected, 1e-13, float(x.abs().max()), "circular")
 
 
+@given(st.integers(1, 30), st.integers(1, 30), SEEDS)
+def test_the_gain_of_a_frequency_and_of_its_mirror_are_one_number(rows, columns, seed):
+    """To the last bit, or rounding could see the one and not the other, and the phase circulant would not be real."""
+    s = CircularConvolution(kernel(5, 4, seed), (1, rows, columns)).svd.s.values[0]
+    i, j = -torch.arange(rows) % rows, -torch.arange(columns) % columns
+    assert torch.equal(s, s[i][:, j])
+
+
 @given(SHAPES, SEEDS, st.integers(1, 9), st.integers(1, 9))
 def test_reflect_convolution_is_the_slow_one(shape, seed, height, width):
     height, width = min(height, 2 * shape[1] - 1), min(width, 2 * shape[2] - 1)
