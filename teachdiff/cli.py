@@ -500,7 +500,7 @@ def compare(
     device: Device = "cpu",
     size: Size = None,
     include: Annotated[str, typer.Option(help="Only images whose path inside --images starts so.")] = "",
-    every: Annotated[int, typer.Option(help="Only every n-th image of --images.")] = 1,
+    every: Annotated[int, typer.Option(help="Only every n-th image, from the first on.")] = 1,
     samples: Annotated[int, typer.Option(help="Restore so often and average the images.")] = 1,
     set_: Set = None,
     out: Out = Path("out/compare"),
@@ -640,12 +640,15 @@ def open_images(
         if not images.exists():
             raise Usage(f"there is no folder or zip at {images}.")
         names, batch = load_folder(images, size, include)
-        return {name: batch[i : i + 1] for i, name in enumerate(names) if i % every == 0}
-    with usage():
-        if prior == "portraits":
-            batch = portraits(4, size, seed=HELD_OUT)
-            return {f"portrait {i + 1}": batch[i : i + 1] for i in range(len(batch))}
-        return {"astronaut": astronaut_face(size), **photographs(DEFAULT_PHOTOGRAPHS, size)}
+        found = {name: batch[i : i + 1] for i, name in enumerate(names)}
+    else:
+        with usage():
+            if prior == "portraits":
+                batch = portraits(4, size, seed=HELD_OUT)
+                found = {f"portrait {i + 1}": batch[i : i + 1] for i in range(len(batch))}
+            else:
+                found = {"astronaut": astronaut_face(size), **photographs(DEFAULT_PHOTOGRAPHS, size)}
+    return dict(list(found.items())[::every])
 
 
 @command
