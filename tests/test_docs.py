@@ -1,0 +1,36 @@
+"""What the pages state about the project is what the project is."""
+
+import re
+from pathlib import Path
+
+from derivations import ledger, registry
+from derivations.ledger.row import VERDICTS
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def table(page: str, heading: str) -> list[list[str]]:
+    """The cells of the first table below a heading, without its two top lines."""
+    text = (DOCS / page).read_text(encoding="utf-8").split(f"## {heading}\n", 1)[1]
+    lines = [line for line in text.split("\n## ")[0].splitlines() if line.startswith("|")]
+    cells = [re.split(r"(?<!\\)\|", line.strip("|")) for line in lines[2:]]
+    return [[cell.strip().replace("\\|", "|") for cell in row] for row in cells]
+
+
+def test_the_table_of_proofs_is_complete():
+    stated = {name.strip("`"): (title, int(steps)) for name, title, steps in table("proofs.md", "What is proved")}
+    assert stated == {name: (d.title, len(d.steps)) for name, d in registry.everything().items()}
+
+
+def test_the_table_of_the_ledger_counts_rightly():
+    rows = list(ledger.rows())
+    for document, *counts, total in table("proofs.md", "What the sources printed"):
+        own = [row.verdict for row in rows if row.id.split(".")[0] == document]
+        assert [0 if c == "–" else int(c) for c in counts] == [own.count(verdict) for verdict in VERDICTS]
+        assert int(total) == len(own) > 0
+    assert {line[0] for line in table("proofs.md", "What the sources printed")} == {r.id.split(".")[0] for r in rows}
+
+
+def test_every_page_is_in_the_navigation():
+    listed = set(re.findall(r": (\S+\.md)$", (DOCS.parent / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE))
+    assert listed == {path.name for path in DOCS.glob("*.md")}
