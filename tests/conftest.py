@@ -1,6 +1,7 @@
 """One thread, one of four hypothesis profiles, and no GPU test where there is no GPU."""
 
 import os
+import signal
 
 import pytest
 import torch
@@ -8,6 +9,11 @@ from hypothesis import settings
 
 # With another busy process, two OpenMP threads become many times slower; one is steady.
 torch.set_num_threads(1)
+
+# A shell that starts the tests in its background has them ignore Ctrl-C, and every child would inherit that; several
+# tests send one and wait.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The first call into torch is slow, so no profile has a deadline. `ci` and `mutation` always draw the same examples:
 # a failure there must be the fault of the change. `nightly` looks for what the others have not drawn yet.
