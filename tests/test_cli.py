@@ -155,6 +155,25 @@ def test_compare_of_a_folder_prints_a_table(run, tiny, tmp_path):
     assert Path("out/compare/sheet.png").is_file()
 
 
+def test_compare_takes_options_samples_and_a_choice_of_images(run, tiny, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    for name in ("a1", "a2", "a3", "b1"):
+        Image.effect_noise((16, 16), 60).save(tmp_path / "pictures" / f"{name}.png")
+    choice = ["--images", "pictures", "--include", "a", "--every", "2", "--json"]
+    rows = json.loads(run(*compare_args(tiny, *choice, "--samples", "3", "--out", "o")).stdout)
+    assert {row["image"] for row in rows} == {"a1.png", "a3.png"}
+    assert all(any("mean of 3 samples" in note for note in row["notes"]) for row in rows)
+    strong = json.loads(run(*compare_args(tiny, *choice, "--set", "zeta=0.0", "--out", "o")).stdout)
+    usual = json.loads(run(*compare_args(tiny, *choice, "--out", "o")).stdout)
+    for a, b in zip(strong, usual, strict=True):
+        assert (a["psnr"] == b["psnr"]) == (a["method"] == "tweedie")  # which takes no zeta
+
+
+def test_restore_takes_an_option_of_the_method(run, tiny):
+    assert run(*[tiny if a == "TINY" else a for a in RESTORE], "--set", "zeta=0.5", "--out", "o").exit_code == 0
+    assert json.loads(Path("o/result.json").read_text())["options"]["zeta"] == 0.5
+
+
 def test_compare_goes_on_where_it_stopped(run, tiny, monkeypatch):
     first = json.loads(run(*compare_args(tiny, "--tasks", "sr4", "--json", "--out", "o")).stdout)
 
@@ -284,6 +303,11 @@ def with_(option, value):
         (["compare", "--size", "18", "--tasks", "sr4", "--prior", "TINY"], "multiples of the factor 4"),
         (["compare", "--sigma", "-1"], "0 or more"),
         (["compare", "--steps", "9999", "--prior", "TINY"], "1..20"),
+        (with_("--set", "zeta"), "NAME=VALUE"),
+        (with_("--set", "zetta=3"), "Did you mean 'zeta'"),
+        (["compare", "--set", "seed=3"], "unknown option"),
+        (["compare", "--samples", "0"], "1 or more"),
+        (["compare", "--every", "0"], "1 or more"),
         (["prove", "tweedei"], "tweedei"),
         (["train", "absent.toml", "--out", "o"], "no training config at absent.toml"),
         (["train", "wrong.toml", "--out", "o"], "Did you mean 'batch'"),
@@ -352,10 +376,9 @@ def test_what_cannot_be_done_is_exit_code_1_and_nothing_is_written(run, tiny, tm
     assert files(tmp_path) == before
 
 
-def test_a_chain_that_diverges_says_what_to_do(run, tiny, monkeypatch):
-    monkeypatch.setattr("teachdiff.compare.settings", lambda method, task, T: {"gamma": 1e-19})
+def test_a_chain_that_diverges_says_what_to_do(run, tiny):
     arguments = ["restore", "astronaut", "--task", "denoise", "--method", "score_ald", "--sigma", "0", "--steps", "20"]
-    result = run(*arguments, "--prior", tiny, "--size", 16, "--out", "o")
+    result = run(*arguments, "--prior", tiny, "--size", 16, "--set", "gamma=1e-19", "--out", "o")
     assert result.exit_code == 1
     assert "diverged" in result.stderr
     assert "gamma" in result.stderr

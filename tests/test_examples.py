@@ -10,6 +10,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 SMALL = {
     "first_restoration": ["--size", "16", "--steps", "3"],
     "exact_law": ["--steps", "60"],
+    "printed_mistakes": ["--size", "16", "--t", "5"],
 }
 
 
