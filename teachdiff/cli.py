@@ -329,18 +329,7 @@ def prove(
     if json_:
         print_json(report.as_json())
     else:
-        from rich.table import Table
-
-        table = Table()
-        for column in ("name", "what", "status"):
-            table.add_column(column)
-        table.add_column("steps", justify="right")
-        table.add_column("seconds", justify="right")
-        for proof in report.derivations:
-            table.add_row(proof.name, proof.title, _status(proof.status), str(len(proof.steps)), f"{proof.seconds:.2f}")
-        for row in report.ledger:
-            table.add_row(row["id"], str(row.get("verdict", "")), _status(row["status"]), "", "")
-        results.print(table)
+        results.print(proof_tree(report, details=bool(names)))
         for proof in report.derivations:
             if proof.problem:
                 results.print(f"[red]{proof.name}[/]: {_escape(proof.problem)}", soft_wrap=True)
@@ -350,8 +339,35 @@ def prove(
         raise typer.Exit(1)
 
 
+# A refuted line is a proof done; red is left for what went wrong.
+STATUS_COLOURS = {"proved": "green", "refuted": "yellow", "assumed": "cyan"}
+
+
+def proof_tree(report: Any, details: bool) -> Any:
+    """The proofs, and the ledger by document; with details also each step's reason and each row's findings."""
+    from rich.tree import Tree
+
+    tree = Tree("derivations", guide_style="dim")
+    for proof in report.derivations:
+        title = f"[bold]{proof.name}[/]  {_escape(proof.title)}  {_status(proof.status)}"
+        branch = tree.add(f"{title}  [dim]{len(proof.steps)} steps, {proof.seconds:.2f} s[/]")
+        for number, step in enumerate(proof.steps if details else [], start=1):
+            branch.add(f"{number}. {_escape(step.reason)}  {_status(step.status)} [dim]({_escape(step.kind)})[/]")
+    documents: dict[str, Any] = {}
+    for row in report.ledger:
+        name = row["document"]
+        if name not in documents:
+            documents[name] = tree.add(f"ledger: [bold]{_escape(name)}[/]")
+        leaf = documents[name].add(f"{_escape(row['id'])}  {row['verdict']}  {_status(row['status'])}")
+        if details:
+            found = ("location", "printed", "reason", "corrected", "counterexample", "consequence", "proof")
+            for key in (key for key in found if row[key]):
+                leaf.add(f"[dim]{key}:[/] {_escape(str(row[key]))}")
+    return tree
+
+
 def _status(status: str) -> str:
-    return f"[{'red' if status == 'failed' else 'green'}]{status}[/]"
+    return f"[{STATUS_COLOURS.get(status, 'red')}]{status}[/]"
 
 
 def _escape(text: str) -> str:

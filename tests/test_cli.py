@@ -426,6 +426,16 @@ def test_prove_one(run):
     text = run("prove", "vp_marginal")
     assert text.exit_code == 0
     assert "1 proved" in text.stdout
+    assert all(f"{step['reason']}"[:30] in text.stdout for step in found["derivations"][0]["steps"])
+
+
+def test_prove_a_printed_line_shows_what_is_wrong_with_it(run):
+    (row,) = json.loads(run("prove", "mashayak.eq17", "--json").stdout)["ledger"]
+    text = " ".join(run("prove", "mashayak.eq17").stdout.replace("│", " ").split())
+    assert row["verdict"] == "wrong" and "refuted" in text
+    for key in ("counterexample", "consequence", "corrected"):
+        assert row[key][:20] in text
+
 
 
 def test_an_undecided_proof_is_exit_code_1(run, monkeypatch):

@@ -240,7 +240,9 @@ def test_a_private_name_would_be_noticed(parts):
     assert len(private("".join(parts))) == 1
 
 
-@pytest.mark.parametrize("text", ["tests/work/x", "~/work/x", "https://example.org/home", "a/ro" + "ot/b", "shared/ideas"])
+@pytest.mark.parametrize(
+    "text", ["tests/work/x", "~/work/x", "https://example.org/home", "a/ro" + "ot/b", "shared/ideas"]
+)
 def test_other_names_are_left_alone(text):
     assert private(text) == []
 
