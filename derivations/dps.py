@@ -13,7 +13,8 @@ the exact term divides by sigma^2 + s^2 v, and DPS by sigma^2: it pulls too hard
 So nobody uses it with its own weight. The paper writes a squared norm with zeta' / |residual|; the
 program takes the gradient of the norm itself, with zeta. Since grad |r|^2 = 2 |r| grad |r|, the two
 agree if zeta = 2 zeta'. Dividing by the norm of the *gradient* is another method: its step has
-length zeta whatever the misfit is, so it does not slow down near the solution.
+length zeta always, where DPS's has zeta |J^T A^T r| / |r|: short at high noise, where the denoiser
+hardly responds to x_t, and in directions that the measurement hardly sees.
 """
 
 from sympy import Derivative, Function, Matrix, diff, sqrt
