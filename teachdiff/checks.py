@@ -49,13 +49,19 @@ def check_finite(x: Tensor, name: str) -> None:
         raise ValueError(f"{name} must be finite; {bad} of its {x.numel()} values are NaN or infinite.")
 
 
+def check_weight(value: float, name: str, meaning: str = "") -> float:
+    """A finite number, 0 or more. `meaning` says in the error what the number is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number; got {type(value).__name__}.")
+    if not (math.isfinite(value) and value >= 0):
+        subject = f"{name} {meaning}: it" if meaning else name
+        raise ValueError(f"{subject} must be finite and 0 or more; got {value}.")
+    return float(value)
+
+
 def check_sigma(sigma: float, name: str = "sigma") -> float:
-    """A finite number, 0 or more."""
-    if isinstance(sigma, bool) or not isinstance(sigma, int | float):
-        raise TypeError(f"{name} must be a number; got {type(sigma).__name__}.")
-    if not (math.isfinite(sigma) and sigma >= 0):
-        raise ValueError(f"{name} is a standard deviation: it must be finite and 0 or more; got {sigma}.")
-    return float(sigma)
+    """A standard deviation: a finite number, 0 or more."""
+    return check_weight(sigma, name, "is a standard deviation")
 
 
 def check_name(name: str, known: Iterable[str], kind: str) -> str:

@@ -9,7 +9,6 @@ V and W are square and orthonormal, U is the columns of W that the operator reac
 ever formed: they are bases of `teachdiff.bases`, applied axis by axis or by FFT.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from teachdiff.checks import check_images
+from teachdiff.checks import check_images, check_weight
 from teachdiff.tables import Table
 
 Shape = tuple[int, int, int]
@@ -217,15 +216,6 @@ def check_shape(shape: Sequence[int], name: str = "shape") -> Shape:
     if len(sizes) != 3 or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in sizes):
         raise ValueError(f"{name} must be (C, H, W), three whole numbers of 1 or more; got {sizes}.")
     return sizes
-
-
-def check_weight(value: float, name: str) -> float:
-    """A finite number, 0 or more."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} must be a number; got {type(value).__name__}.")
-    if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"{name} must be finite and 0 or more; got {value}.")
-    return float(value)
 
 
 def check_count(value: int, name: str, least: int = 1) -> int:

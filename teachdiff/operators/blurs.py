@@ -14,14 +14,13 @@ import torch
 from torch import Tensor
 
 from teachdiff.bases import HartleyBasis, apply_axes
-from teachdiff.checks import check_name, check_sigma
+from teachdiff.checks import check_name, check_sigma, check_weight
 from teachdiff.operators.base import (
     SVD,
     Operator,
     Shape,
     check_count,
     check_shape,
-    check_weight,
     rank_tolerance,
     reciprocal,
 )
