@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from teachdiff.compare import Case, Counted, Row, classical, degrade, measure, run_case
+from teachdiff.compare import Case, Counted, Row, degrade, measure, run_case
 from teachdiff.data import astronaut_face, portraits
 from teachdiff.methods.ddim import ddim
 from teachdiff.metrics import consistency, psnr
@@ -240,6 +240,8 @@ def photograph_jobs(tour: Tour, prior, name: str, device: torch.device) -> list[
     jobs = []
     for case in degrade({"astronaut": truth}, TASKS_OF_TOUR, sigma=sigma, seed=tour.seed):
         tour.cases[case.task] = case
+        tour.rows.append(measurement_row(case, tour.seed))
+        tour.images[case.task, "measurement"] = shown(case.measurement)
 
         def keep(case: Case, row: Row, x0: Tensor | None) -> None:
             if x0 is None:
@@ -248,14 +250,7 @@ def photograph_jobs(tour: Tour, prior, name: str, device: torch.device) -> list[
             tour.rows.append(row)
 
         def without_network(tick, case=case, keep=keep) -> None:
-            picture = case.measurement
-            keep(case, free_row(case, picture, "measurement", tour.seed, 0.0), picture)
-            started = time.perf_counter()
-            x0, what = classical(case.problem, case.task)
-            if x0 is None:
-                raise ValueError(what)
-            row = free_row(case, x0, "classical", tour.seed, time.perf_counter() - started)
-            keep(case, dataclasses.replace(row, notes=[what, *row.notes]), x0)
+            keep(case, *run_case(prior, case, "classical", prior_name="none", seed=tour.seed))
             tick()
 
         def once(method: str, steps: int, case=case, keep=keep):
@@ -299,11 +294,11 @@ def shown(x: Tensor) -> Tensor:
     return x.detach().float().clamp(-1, 1).cpu()
 
 
-def free_row(case: Case, x0: Tensor, method: str, seed: int, seconds: float) -> Row:
-    """The row of an image that asked no network."""
-    figures, notes = measure(x0, case.truth, case.problem)
+def measurement_row(case: Case, seed: int) -> Row:
+    """The row of the measurement itself, taken for a picture."""
+    figures, notes = measure(case.measurement, case.truth, case.problem)
     return Row(
-        case.task, method, "none", case.image, seed, **figures, seconds=seconds, evaluations=0, peak_memory=None,
+        case.task, "measurement", "none", case.image, seed, **figures, seconds=0.0, evaluations=0, peak_memory=None,
         notes=notes,
     )  # fmt: skip
 
