@@ -126,13 +126,21 @@ def method_options(
     """
     if method in BASELINES:
         return {}
-    function: Any = METHODS[method]
-    parameters = inspect.signature(function).parameters
-    options = settings(method, task, T, math.sqrt(shape[-2] * shape[-1]))
-    options |= {k: v for k, v in (given or {}).items() if k in parameters}
-    if "steps" in parameters:
+    options = settings(method, task, T, math.sqrt(shape[-2] * shape[-1])) | taken_by(method, given or {})
+    if "steps" in parameters_of(method):
         options["steps"] = min(steps, options.get("t_start", steps))
     return options
+
+
+def parameters_of(method: str) -> Mapping[str, inspect.Parameter]:
+    """What the function of a method takes; nothing for one of `BASELINES`."""
+    function: Any = METHODS.get(method)
+    return inspect.signature(function).parameters if function else {}
+
+
+def taken_by(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the options, meant for several methods, that this one takes."""
+    return {name: value for name, value in options.items() if name in parameters_of(method)}
 
 
 def restore(
@@ -153,10 +161,12 @@ def restore(
         options: of the method; they replace the tuned ones.
 
     Raises:
-        ValueError: an unknown method, steps outside 1..T, whatever the method refuses.
+        ValueError: an unknown method or option, steps outside 1..T, whatever the method refuses.
         FloatingPointError: the chain diverged.
     """
     check_name(method, METHODS, "method")
+    for name in options:
+        check_name(name, parameters_of(method), f"option of {method}")
     options = method_options(method, task, prior.schedule.T, steps, problem.operator.input_shape, options)
     counted = Counted(prior)
     cuda = problem.y.is_cuda
@@ -341,7 +351,7 @@ def compare(
                 seed=seed,
                 samples=samples,
                 on_step=observer,
-                **(options or {}),
+                **taken_by(method, options or {}),
             )
             yield row, case, x0
 

@@ -358,6 +358,14 @@ def test_zeta_grows_with_the_side_of_the_image():
     assert method_options("dps", "sr4", 1000, 10, (3, 16, 64))["zeta"] == pytest.approx(tuned / 2)
 
 
+def test_an_option_that_the_method_does_not_take_is_an_error(prior, face):
+    (case,) = degrade({"face": face}, ["sr2"], sigma=0.2)
+    with pytest.raises(ValueError, match="Did you mean 'zeta'"):
+        restore(prior, case.problem, "dps", "sr2", steps=2, zetta=3.0)
+    with pytest.raises(ValueError, match="unknown option of sdedit"):
+        run_case(prior, case, "sdedit", prior_name="p", steps=2, gamma=1.0)
+
+
 def test_compare_hands_the_options_on(prior, face):
     def with_zeta(zeta):
         ((_, _, x0),) = compare(
