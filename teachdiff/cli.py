@@ -80,6 +80,8 @@ def command(f: Callable[..., None]) -> Callable[..., None]:
             stop(f"{error}", 2)
         except Failure as error:
             stop(f"{error}", 1)
+        except typer.Exit:  # a RuntimeError, by its class
+            raise
         except KeyboardInterrupt:
             stop("Interrupted: nothing was written.", 1)
         except (ValueError, TypeError, ArithmeticError, MemoryError, RuntimeError) as error:
@@ -715,6 +717,67 @@ def train(
     if not last:
         messages.print(f"{out} was trained to the end already")
     results.print(f"Prior: {done}", soft_wrap=True)
+
+
+@command
+def check(
+    subject: Annotated[str, typer.Argument(help="package.module:object, or a function there that makes it.")],
+    kind: Annotated[str, typer.Option(help="operator, prior, schedule or method.", show_default=False)],
+    shape: Annotated[
+        str | None, typer.Option(help="C,H,W of an image, where the object does not say.", show_default=False)
+    ] = None,
+    claims: Annotated[
+        str | None, typer.Option(help="What a method promises, comma-separated.", show_default=False)
+    ] = None,
+    device: Device = "cpu",
+    json_: Json = False,
+) -> None:
+    """The property suite on an object of yours: 0 every law holds, 1 one is broken, 2 it cannot be asked."""
+    where = device_of(device)
+    # As for `python -m pytest`: a module in the folder that one stands in can be named.
+    sys.path.insert(0, "")
+    from teachdiff.checks import check_name
+    from teachdiff.testing import suite
+
+    with usage():
+        check_name(kind, suite.KINDS, "kind")
+        how: dict[str, Any] = {"on_fail": "return"}
+        if kind in ("operator", "prior"):
+            how |= {"shape": None if shape is None else suite.shape_of(shape), "device": where}
+        elif shape is not None:
+            raise ValueError(f"--shape says nothing about a {kind}.")
+        if kind == "method":
+            how["claims"] = None if claims is None else names_of(claims, "--claims")
+        elif claims is not None:
+            raise ValueError(f"--claims says nothing about a {kind}: only methods make claims.")
+        results = suite.check(kind, suite.load(subject, kind, how.get("shape")), **how)
+    broken = [result for result in results if not result.ok]
+    if json_:
+        print_json([result.as_json() for result in results])
+    else:
+        report_of_checks(results)
+    if broken:
+        raise typer.Exit(1)
+
+
+LAW_COLOURS = {"passed": "green", "failed": "red", "skipped": "dim", "expected": "yellow", "unexpected": "red"}
+
+
+def report_of_checks(results: Any) -> None:
+    """A line for each law; what is broken in full below."""
+    from rich.table import Table
+
+    console, _ = consoles()
+    table = Table(title=f"{results[0].subject}: laws of a {results[0].kind}", title_justify="left", box=None)
+    for result in results:
+        note = _escape(result.message) if result.status == "skipped" else _escape(result.statement)
+        table.add_row(result.law, f"[{LAW_COLOURS[result.status]}]{result.status}[/]", note)
+    console.print(table)
+    for result in results:
+        if not result.ok:
+            console.print(f"\n[red]{_escape(result.describe())}[/]", soft_wrap=True)
+    counts = {status: sum(r.status == status for r in results) for status in LAW_COLOURS}
+    console.print("\n" + ", ".join(f"{n} {status}" for status, n in counts.items() if n))
 
 
 @command
