@@ -767,8 +767,10 @@ def report_of_checks(results: Any) -> None:
     """A line for each law; what is broken in full below."""
     from rich.table import Table
 
+    from teachdiff.testing.suite import a
+
     console, _ = consoles()
-    table = Table(title=f"{results[0].subject}: laws of a {results[0].kind}", title_justify="left", box=None)
+    table = Table(title=f"{results[0].subject}: laws of {a(results[0].kind)}", title_justify="left", box=None)
     for result in results:
         note = _escape(result.message) if result.status == "skipped" else _escape(result.statement)
         table.add_row(result.law, f"[{LAW_COLOURS[result.status]}]{result.status}[/]", note)

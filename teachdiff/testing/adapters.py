@@ -33,6 +33,13 @@ def first_callable(subject: Any, names: Sequence[str]) -> Callable | None:
     return next((f for f in (getattr(subject, name, None) for name in names) if callable(f)), None)
 
 
+def matrix_of(function: Callable[[Tensor], Tensor], shape: tuple[int, ...], dtype=torch.float64, device="cpu"):
+    """The matrix (m, n) of a linear function of images of `shape`, one unit image at a time; numpy."""
+    n = int(np.prod(shape))
+    eye = torch.eye(n, dtype=dtype, device=device).view(n, *shape)
+    return np.stack([function(e[None]).detach().flatten().cpu().numpy() for e in eye], axis=1)
+
+
 class OperatorView:
     """An operator: A, and what it offers beside.
 
@@ -126,8 +133,6 @@ class OperatorView:
 
     def dense(self) -> np.ndarray:
         """The matrix of A, one unit image at a time; written down once."""
-        from teachdiff.testing.operators import matrix_of
-
         if self._dense is None:
             self._dense = matrix_of(self.forward, self.input_shape, self.dtype, self.device)
         return self._dense
@@ -181,7 +186,9 @@ class ScheduleView:
         steps = list(schedule.backwards())[::-1]
         variances = [posterior_variance(s.alpha, s.alpha_bar, s.alpha_bar_prev) for s in steps]
         self.posterior_variance = torch.tensor([0.0, *variances], dtype=torch.float64)
-        self.respace = lambda steps: schedule.respace(steps).timesteps[1:].tolist()
+        # A respaced schedule names its steps by their original times; here they count 1..T.
+        index = {t: k for k, t in enumerate(schedule.timesteps.tolist())}
+        self.respace = lambda steps: [index[t] for t in schedule.respace(steps).timesteps[1:].tolist()]
 
     def _tables(self, subject: Any) -> None:
         """alphas_cumprod, alphas, betas, ... of length T, as diffusers and guided-diffusion have them."""

@@ -181,6 +181,7 @@ class CheckResult:
             if isinstance(value, int | str | None) or (isinstance(value, float) and np.isfinite(value)):
                 continue
             plain[key] = str(value)
+        plain["drawn"] = {k: v if isinstance(v, int | float) else str(v) for k, v in self.drawn.items()}
         return plain | {"ok": self.ok}
 
     def describe(self) -> str:

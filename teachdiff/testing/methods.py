@@ -171,8 +171,8 @@ def exact_law(method: MethodView, draw: Draw) -> None:
             require_close(got, expected, method.tolerance, scale, f"an entry of the {what}, and of that of {name}")
 
 
-def law_of(method: MethodView, prior: Any, problem: InverseProblem) -> tuple[Tensor, Tensor]:
-    """`output_law` of the method; a method that is not affine in its noise breaks the law that asks."""
+def law_of(method: Callable[..., Tensor], prior: Any, problem: InverseProblem) -> tuple[Tensor, Tensor]:
+    """`output_law` of method(prior, problem, noise); one that is not affine in its noise breaks the law that asks."""
     try:
         return output_law(lambda prior, problem, *, noise: method(prior, problem, noise), prior, problem)
     except ValueError as error:
@@ -196,7 +196,7 @@ def converges(method: MethodView, draw: Draw) -> None:
             mean, cov = gaussian_posterior(world.prior, problem)
         else:
             problem, mean, cov = blind(world), world.mean, world.cov
-        got_mean, got_cov = law_of(method, world.prior, problem)
+        got_mean, got_cov = law_of(method.together, world.prior, problem)
         gaps.append(float((got_mean.flatten() - mean.flatten()).norm() + (got_cov - cov).norm()))
     # What the finite noise at T leaves behind (ᾱ_T is not 0) does not shrink with the number of steps.
     half = 0.5 * gaps[0]

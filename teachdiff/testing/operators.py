@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from teachdiff.testing.adapters import OperatorView
+from teachdiff.testing.adapters import OperatorView, matrix_of
 from teachdiff.testing.core import Draw, LawBroken, NotApplicable, law, normal, require, require_close
 
 LARGEST = 1024  # rows or columns of a matrix that is written down
@@ -25,13 +25,6 @@ def rounding(*tensors: Tensor) -> float:
 
 def inner(u: Tensor, v: Tensor) -> complex | float:
     return torch.vdot(u.flatten(), v.flatten()).item()
-
-
-def matrix_of(function: Callable[[Tensor], Tensor], shape: tuple[int, ...], dtype=torch.float64, device="cpu"):
-    """The matrix (m, n) of a linear function of images of `shape`, one unit image at a time; numpy."""
-    n = int(np.prod(shape))
-    eye = torch.eye(n, dtype=dtype, device=device).view(n, *shape)
-    return np.stack([function(e[None]).detach().flatten().cpu().numpy() for e in eye], axis=1)
 
 
 def condition(dense: np.ndarray) -> float:

@@ -6,10 +6,13 @@ noise argument, and the exact law of its output can be taken.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from teachdiff.problems import InverseProblem
 
 aten = torch.ops.aten
 
@@ -67,12 +70,20 @@ def moments(packet, args, kwargs) -> tuple:
     return mean, std
 
 
-def with_noise(sampler: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The sampler with one argument more, `noise(k, shape)`, that takes the place of its own randomness."""
+def with_noise(sampler: Callable[[Any, InverseProblem], Tensor]) -> Callable[..., Tensor]:
+    """The sampler(prior, problem) with one argument more, `noise(k, shape)`, in the place of its own randomness.
 
-    def method(*args, noise, **kwargs):
-        with RandomDraws(noise):
-            return sampler(*args, **kwargs)
+    While it runs, torch's default dtype is that of the measurement: `torch.randn(shape)` then keeps every digit.
+    """
+
+    def method(prior, problem, *, noise):
+        usual = torch.get_default_dtype()
+        torch.set_default_dtype(problem.y.dtype)
+        try:
+            with RandomDraws(noise):
+                return sampler(prior, problem)
+        finally:
+            torch.set_default_dtype(usual)
 
     method.__name__ = getattr(sampler, "__name__", type(sampler).__name__)
     return method

@@ -136,7 +136,7 @@ def run(
     known = dict(laws(kind))
     expected = dict(expected_failures or {})
     for name in [*expected, *(only or ())]:
-        check_name(name, known, f"law of a {kind}")
+        check_name(name, known, f"law of {a(kind)}")
     check_name(on_fail, ["raise", "return"], "on_fail")
     chosen = [law for name, law in known.items() if only is None or name in set(only)]
     name = name_of(subject)
@@ -146,11 +146,15 @@ def run(
     return results
 
 
+def a(kind: str) -> str:
+    return f"an {kind}" if kind == "operator" else f"a {kind}"
+
+
 def raise_broken(results: Sequence[CheckResult]) -> None:
     """One ExceptionGroup with every result that is not in order; nothing where all are."""
     broken = [result for result in results if not result.ok]
     if broken:
-        text = f"{broken[0].subject}: {len(broken)} of {len(results)} laws of a {broken[0].kind} broken"
+        text = f"{broken[0].subject}: {len(broken)} of {len(results)} laws of {a(broken[0].kind)} broken"
         raise ExceptionGroup(text, [LawBroken(result.describe()) for result in broken])
 
 
@@ -178,7 +182,7 @@ def parametrize_with_checks(
         )
 
     for name in expected_failures or {}:
-        check_name(name, dict(laws(kind)), f"law of a {kind}")
+        check_name(name, dict(laws(kind)), f"law of {a(kind)}")
     names = [name for name, _ in laws(kind)]
     cases = [pytest.param(one(f, law), id=f"{name_of(f)}-{law}") for f in factories for law in names]
     return pytest.mark.parametrize("check", cases)

@@ -50,7 +50,8 @@ class GaussianWorld:
     """
 
     def __init__(self, seed: int, T: int = 6, sigma: float = 0.7, rows: int = 3, isotropic: bool = False) -> None:
-        self.schedule = schedules.linear(T=T, beta_min=0.12 / max(T, 6), beta_max=2.4 / max(T, 6))
+        beta_max = 2.4 / max(T, 6)
+        self.schedule = schedules.linear(T=T, beta_min=beta_max / 20 if T > 1 else beta_max, beta_max=beta_max)
         factor = normal((N, N), seed)
         self.mean = normal((N,), seed + 1)
         self.cov = 0.5 * torch.eye(N, dtype=torch.float64) if isotropic else factor @ factor.mT / N
