@@ -575,7 +575,8 @@ class Code:
     Attributes:
         function: the dotted name, e.g. "teachdiff.schedules.posterior_mean".
         formula: the expression; it must be a side of one of the derivation's steps.
-        arguments: {parameter of the function: name of the symbol}.
+        arguments: {parameter of the function: name of the symbol}. A parameter called A takes an operator;
+            its symbol is the singular value, and the formula one coordinate in the SVD's bases.
         numbers: the function wants plain numbers, not tensors.
     """
 

@@ -18,7 +18,7 @@ tau the leading order as the noise level r goes to 0, where any smooth prior loo
 from sympy import Derivative, Identity, sqrt
 
 from derivations import spectral
-from derivations.checker import Derivation, Equal, InLaw, InSVD, Integrals, SameOrder, Unequal
+from derivations.checker import Code, Derivation, Equal, InLaw, InSVD, Integrals, SameOrder, Unequal
 from derivations.dps import exact as gaussian_score
 from derivations.dps import m, v
 from derivations.likelihood_score import level
@@ -93,6 +93,14 @@ derivation = Derivation(
             order=1,
         ),
         Unequal(gaussian_score, per_value, "For a finite tau they differ:"),
+        SameOrder(
+            v,
+            r,
+            "Likewise the variance of x_0 given x_t: without a prior it is the noise-to-signal ratio.",
+            using={tau: 1 / sqrt(h)},
+            h=h,
+            order=1,
+        ),
         Equal(
             v,
             r / (1 + r / tau**2),
@@ -115,6 +123,14 @@ derivation = Derivation(
             expect(u, c, n) - x / c,
             (1 - alpha_bar) / c * score(c, n),
             "What the flat prior neglects, for any prior: it takes x_t/sqrt(alpha_bar) for x0_hat, i.e. the score for 0.",
+        ),
+    ],
+    code=[
+        Code("teachdiff.methods.dmps.noise_to_signal", r, {"alpha_bar": "alpha_bar"}),
+        Code(
+            "teachdiff.methods.dmps.flat_score",
+            per_value,
+            {"x": "x_t", "y": "y", "A": "s", "sigma": "sigma", "alpha_bar": "alpha_bar"},
         ),
     ],
     source="Meng and Kabashima, 'Diffusion model based posterior sampling', 2024, theorem 1.",

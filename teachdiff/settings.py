@@ -7,6 +7,8 @@ that `photos` learned from, never on those that a figure is stated for:
     teachdiff compare --methods dps --tasks sr4 --set zeta=3 --images clothing-cc0.zip --include validation/ --every 90
 
 once per candidate. The candidates were t_start 100, 200, 300, 400, 600; gamma 0.05 to 1; zeta 1.5 to 6.
+Not tuned: `pigdm` and `ddrm` have the values of their papers, `dmps` that of its derivation, and `hybrid` those of
+its two parts, with half of the steps for each.
 
 `t_start` of SDEdit is written for T = 1000 and scaled to the prior's T. `zeta` of DPS is written for 64 pixels a
 side and scaled to the image's: the gradient of an unsquared norm has about the same length however many values the
@@ -40,6 +42,10 @@ SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
         "deblur_gaussian": {"step": "norm", "zeta": 6.0},
         "deblur_motion": {"step": "norm", "zeta": 6.0},
     },
+    "pigdm": {"default": {"tau": 1.0}},
+    "dmps": {"default": {"lam": 1.0, "at": "x_t"}},
+    "hybrid": {"default": {"step": "norm", "zeta": 3.0, "lam": 1.0}},
+    "ddrm": {"default": {"eta": 0.85, "eta_b": 1.0}},
 }
 
 

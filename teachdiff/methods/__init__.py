@@ -12,7 +12,11 @@ Every method takes
 
 from teachdiff.methods.ddim import ddim
 from teachdiff.methods.ddpm import ddpm
+from teachdiff.methods.ddrm import ddrm
+from teachdiff.methods.dmps import dmps
 from teachdiff.methods.dps import dps
+from teachdiff.methods.hybrid import hybrid
+from teachdiff.methods.pigdm import pigdm
 from teachdiff.methods.score_ald import score_ald
 from teachdiff.methods.sdedit import sdedit
 from teachdiff.methods.tweedie import tweedie
@@ -24,6 +28,10 @@ METHODS = {
     "sdedit": sdedit,
     "score_ald": score_ald,
     "dps": dps,
+    "pigdm": pigdm,
+    "dmps": dmps,
+    "hybrid": hybrid,
+    "ddrm": ddrm,
 }
 
 __all__ = ["METHODS", *METHODS]

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from teachdiff.checks import check_name, check_sigma
 from teachdiff.methods.reverse import (
+    Guidance,
     Observer,
     ancestral,
     bayes_step,
@@ -66,23 +67,10 @@ def dps(
         ValueError: an unknown step, a negative zeta, sigma = 0 with the likelihood step.
         FloatingPointError: the chain diverged.
     """
-    check_name(step, ["norm", "likelihood"], "step")
-    check_sigma(zeta, "zeta")
     check_problem(problem)
-    if step == "likelihood" and problem.sigma == 0:
-        raise ValueError("the likelihood step divides by sigma**2, which is 0; use step='norm'.")
-    A, y = problem.operator, problem.y
+    guidance = dps_guidance(problem, step, zeta)
     schedule = prior.schedule.respace(steps)
-    noise = noise_for(y, seed, noise)
-
-    def guidance(at: Step, x_t: Tensor, x0_hat: Tensor) -> Tensor:
-        residual = (y - A(x0_hat)).flatten(1)  # one row per sample: no sample sees another's norm
-        if step == "norm":
-            misfit = torch.linalg.vector_norm(residual, dim=1)
-            return -zeta * gradient(misfit, x_t)
-        log_likelihood = -residual.abs().square().sum(1) / (2 * problem.sigma**2)
-        return bayes_step(at.alpha) * gradient(log_likelihood, x_t)
-
+    noise = noise_for(problem.y, seed, noise)
     x_T = noise(schedule.start, images_of(problem))
     return reverse(
         denoiser(prior, clip_x0),
@@ -95,6 +83,24 @@ def dps(
         on_step=on_step,
         remedy="Take a smaller zeta." if step == "norm" else "Take more steps, or step='norm'.",
     )
+
+
+def dps_guidance(problem: InverseProblem, step: str, zeta: float) -> Guidance:
+    """The shift that DPS adds in each step, for `reverse`; its options are those of `dps`."""
+    check_name(step, ["norm", "likelihood"], "step")
+    check_sigma(zeta, "zeta")
+    if step == "likelihood" and problem.sigma == 0:
+        raise ValueError("the likelihood step divides by sigma**2, which is 0; use step='norm'.")
+
+    def guidance(at: Step, x_t: Tensor, x0_hat: Tensor) -> Tensor:
+        residual = problem.residual(x0_hat).flatten(1)  # one row per sample: no sample sees another's norm
+        if step == "norm":
+            misfit = torch.linalg.vector_norm(residual, dim=1)
+            return -zeta * gradient(misfit, x_t)
+        log_likelihood = -residual.abs().square().sum(1) / (2 * problem.sigma**2)
+        return bayes_step(at.alpha) * gradient(log_likelihood, x_t)
+
+    return guidance
 
 
 def gradient(per_sample: Tensor, x_t: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from teachdiff.schedules import Schedule, Step, posterior_mean, posterior_varian
 
 Transition = Callable[[Step, Tensor, Tensor], tuple[Tensor, float | Tensor]]
 Guidance = Callable[[Step, Tensor, Tensor], Tensor]
+Correction = Callable[[Step, Tensor], Tensor]
 Observer = Callable[[int, Tensor, Tensor], None]
 
 
@@ -31,23 +32,26 @@ def reverse(
     *,
     noise: Noise,
     guidance: Guidance | None = None,
-    differentiate: bool = False,
+    correction: Correction | None = None,
+    differentiate: bool | Callable[[Step], bool] = False,
     on_step: Observer | None = None,
     remedy: str = "Take more steps.",
 ) -> Tensor:
     r"""Walk from :math:`x_T` to :math:`x_0`:
 
     .. math::
-        x_{t-1} = m(x_t, \hat x_0) + \sigma_t z_t + g(x_t, \hat x_0), \qquad \hat x_0 = \hat x_0(x_t, t)
+        x'_{t-1} = m(x_t, \hat x_0) + \sigma_t z_t + g(x_t, \hat x_0), \qquad \hat x_0 = \hat x_0(x_t, t),
+        \qquad x_{t-1} = x'_{t-1} + h(x'_{t-1})
 
-    with no noise in the step that lands on t = 0.
+    with no noise in the step that lands on t = 0. Most methods have no h.
 
     Arguments:
         denoise: (x_t, t) -> x0_hat, clamped if the method wants it clamped.
         transition: (step, x_t, x0_hat) -> mean m and standard deviation of the step.
         noise: asked for the draw that makes x_t, except at t = 0.
         guidance: (step, x_t, x0_hat) -> the shift g; none for an unconditional sampler.
-        differentiate: let `guidance` differentiate through x0_hat(x_t).
+        correction: (step, x'_{t-1}) -> the shift h, taken where the step has arrived, its noise included.
+        differentiate: let `guidance` differentiate through x0_hat(x_t); or a function of the step that says so.
         on_step: called as on_step(t, x_t, x0_hat) in each step; it must not change them.
         remedy: what to do when the chain diverges, for the error.
 
@@ -55,8 +59,9 @@ def reverse(
         FloatingPointError: the chain diverged.
     """
     for step in schedule.backwards():
-        with torch.set_grad_enabled(differentiate):
-            x_t = x.detach().requires_grad_(differentiate)
+        graph = differentiate(step) if callable(differentiate) else differentiate
+        with torch.set_grad_enabled(graph):
+            x_t = x.detach().requires_grad_(graph)
             x0_hat = denoise(x_t, torch.tensor(step.t))
             shift = guidance(step, x_t, x0_hat) if guidance else 0.0
         x_t, x0_hat = x_t.detach(), x0_hat.detach()
@@ -64,6 +69,8 @@ def reverse(
         x = mean + shift
         if step.t_prev > 0:
             x = x + std * noise(step.t_prev, tuple(x.shape))
+        if correction:
+            x = x + correction(step, x)
         if on_step:
             on_step(step.t, x_t, x0_hat)
     if not bool(torch.isfinite(x).all()):
@@ -110,6 +117,16 @@ def check_linear(problem: InverseProblem, method: str) -> None:
     """The operator is linear, which `method` needs."""
     if not getattr(problem.operator, "linear", False):
         raise ValueError(f"{method} needs a linear operator with an adjoint; {problem.operator!r} is not. Use dps.")
+
+
+def check_resolvent(problem: InverseProblem, method: str) -> None:
+    r"""The operator is linear and solves with :math:`\sigma^2 I + c A A^\top`."""
+    check_linear(problem, method)
+    if not hasattr(problem.operator, "resolvent"):
+        raise ValueError(
+            f"{method} needs operator.resolvent(y, sigma2, c), which solves (sigma2 I + c A A^T) x = y; "
+            f"{problem.operator!r} has none. Derive it from teachdiff.operators.Operator, or use dps."
+        )
 
 
 def noise_for(y: Tensor, seed: int | Sequence[int], noise: Noise | None) -> Noise:

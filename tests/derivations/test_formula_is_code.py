@@ -43,6 +43,21 @@ def draw(free, seed):
     return {x: generator.uniform(*RANGES[symbols.entry(x).domain], 5) for x in sorted(free, key=str)}
 
 
+class Diagonal:
+    """What a function takes for its operator A: one singular value for each coordinate."""
+
+    def __init__(self, s):
+        self.s = s
+
+    def __call__(self, x):
+        return self.s * x
+
+    adjoint = __call__
+
+    def resolvent(self, y, sigma2, c):
+        return y / (sigma2 + c * self.s**2)
+
+
 def gap(tie, formula, seed):
     """The largest difference between formula and function, relative to 1 + |value|."""
     formula, *arguments = unfolded(tie, formula)
@@ -55,7 +70,8 @@ def gap(tie, formula, seed):
     if tie.numbers:
         got = [function(**{k: float(v[i]) for k, v in given_to.items()}) for i in range(5)]
     else:
-        got = function(**{k: torch.tensor(np.array(v), dtype=torch.float64) for k, v in given_to.items()})
+        tensors = {k: torch.tensor(np.array(v), dtype=torch.float64) for k, v in given_to.items()}
+        got = function(**{k: Diagonal(v) if k == "A" else v for k, v in tensors.items()})
         assert got.dtype == torch.float64
         got = got.numpy()
     return float(np.max(np.abs(got - expected) / (1 + np.abs(expected))))

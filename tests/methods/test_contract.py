@@ -4,12 +4,12 @@ import math
 
 import pytest
 import torch
-from gaussian_case import SHAPE, Matrix, N, World, random
+from gaussian_case import SHAPE, Matrix, N, NotLinear, World, random
 from hypothesis import given
 from hypothesis import strategies as st
 
 from teachdiff import schedules
-from teachdiff.methods import METHODS, ddim, ddpm, dps, score_ald, sdedit, tweedie
+from teachdiff.methods import METHODS, ddim, ddpm, ddrm, dmps, dps, hybrid, pigdm, score_ald, sdedit, tweedie
 from teachdiff.noise import sample_seeds
 from teachdiff.priors.gaussian import GaussianPrior
 from teachdiff.priors.mixture import GaussianMixturePrior
@@ -29,6 +29,12 @@ RUNS = {
     "score_ald one": lambda *a, **k: score_ald(*a, gamma=3.0, coefficient="one", **k),
     "dps": lambda *a, **k: dps(*a, zeta=0.3, **k),
     "dps likelihood": lambda *a, **k: dps(*a, step="likelihood", **k),
+    "pigdm": pigdm,
+    "dmps": dmps,
+    "dmps released": lambda *a, **k: dmps(*a, lam=1.75, at="updated", **k),
+    "hybrid": lambda *a, **k: hybrid(*a, zeta=0.3, **k),
+    "hybrid psnr": lambda *a, **k: hybrid(*a, zeta=0.3, switch="psnr", **k),
+    "ddrm": ddrm,
 }
 runs = pytest.mark.parametrize("run", RUNS)
 
@@ -140,6 +146,8 @@ def test_without_guidance_a_conditional_method_is_ddpm():
     world = World(5)
     plain = ddpm(world.prior, world.problem, seed=1)
     assert torch.equal(dps(world.prior, world.problem, zeta=0.0, seed=1), plain)
+    assert torch.equal(dmps(world.prior, world.problem, lam=0.0, seed=1), plain)
+    assert torch.equal(hybrid(world.prior, world.problem, zeta=0.0, lam=0.0, seed=1), plain)
     faint = score_ald(world.prior, world.problem, gamma=1e9, seed=1)
     torch.testing.assert_close(faint, plain, rtol=0, atol=1e-15)
     whole = sdedit(world.prior, batch_of(world, 1, 3), t_start=world.schedule.T, seed=1)
@@ -262,6 +270,13 @@ BAD = {
     "t outside": (lambda w: tweedie(w.prior, w.problem, t=7), ValueError, "1..6"),
     "t below sigma": (lambda w: tweedie(w.prior, w.problem, t=1), ValueError, "take t of"),
     "gamma negative": (lambda w: score_ald(w.prior, w.problem, gamma=-1.0), ValueError, "gamma"),
+    "at": (lambda w: dmps(w.prior, w.problem, at="updatet"), ValueError, "Did you mean 'updated'"),
+    "lam": (lambda w: dmps(w.prior, w.problem, lam=-1.0), ValueError, "lam"),
+    "tau": (lambda w: pigdm(w.prior, w.problem, tau=-1.0), ValueError, "tau"),
+    "eta of ddrm": (lambda w: ddrm(w.prior, w.problem, eta=1.5), ValueError, r"eta must lie in \[0, 1\]"),
+    "eta_b": (lambda w: ddrm(w.prior, w.problem, eta_b=-0.5), ValueError, r"eta_b must lie in \[0, 1\]"),
+    "too many steps of ddrm": (lambda w: ddrm(w.prior, w.problem, steps=7), ValueError, "1..6"),
+    "switch": (lambda w: hybrid(w.prior, w.problem, switch="psrn"), ValueError, "'psnr'"),
     "coefficient": (lambda w: score_ald(w.prior, w.problem, coefficient="two"), ValueError, "bayes"),
     "step": (lambda w: dps(w.prior, w.problem, step="squared"), ValueError, "likelihood"),
     "zeta": (lambda w: dps(w.prior, w.problem, zeta=float("nan")), ValueError, "zeta"),
@@ -298,21 +313,19 @@ def test_what_sigma_zero_means_for_each():
         score_ald(world.prior, exact, gamma=0.0)
     with pytest.raises(ValueError, match="positive"):
         tweedie(world.prior, exact)
-    assert dps(world.prior, exact, zeta=0.1).isfinite().all()
+    with pytest.raises(ValueError, match="tau above 0"):
+        pigdm(world.prior, exact, tau=0.0)
+    for method in (lambda *a: dps(*a, zeta=0.1), lambda *a: hybrid(*a, zeta=0.1), dmps, pigdm, ddrm):
+        assert method(world.prior, exact).isfinite().all()
 
 
 def test_an_operator_that_is_not_linear():
     world = World(0)
 
-    class Clip(Matrix):
-        linear = False
-
-        def _forward(self, x):
-            return super()._forward(x).clamp(-1, 1)
-
-    problem = InverseProblem(Clip(world.matrix), world.problem.y, 0.5)
-    with pytest.raises(ValueError, match="linear"):
-        score_ald(world.prior, problem)
+    problem = InverseProblem(NotLinear(world.matrix), world.problem.y, 0.5)
+    for method in (score_ald, dmps, pigdm, hybrid, ddrm):
+        with pytest.raises(ValueError, match=f"{method.__name__} needs a linear operator"):
+            method(world.prior, problem)
     assert dps(world.prior, problem, zeta=0.1).shape == (1, *SHAPE)
 
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from gaussian_case import SHAPE, Matrix, N, World, random
+from gaussian_case import SHAPE, Matrix, N, World, assert_law, large, one_pixel, random, small
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,22 +16,6 @@ from teachdiff.problems import InverseProblem
 
 seeds = st.integers(0, 2**31)
 steps = st.sampled_from([None, 1, 3, [2, 5, 6], [1, 2]])
-
-
-def small(step):
-    """beta_tilde: what is left of x_{t-1} given x_t and x_0, by subtracting what x_t explains."""
-    prior_variance = 1 - step.alpha_bar_prev
-    return prior_variance - step.alpha * prior_variance**2 / (1 - step.alpha_bar)
-
-
-def large(step):
-    return 1 - step.alpha
-
-
-def assert_law(method, world, expected, **options):
-    mean, cov = output_law(method, world.prior, world.problem, **options)
-    torch.testing.assert_close(mean.flatten(), expected[0], rtol=1e-9, atol=1e-9)
-    torch.testing.assert_close(cov, expected[1], rtol=1e-9, atol=1e-9)
 
 
 @given(seeds, steps, st.sampled_from([("small", small), ("large", large)]))
@@ -164,9 +148,7 @@ def test_the_exact_posterior_by_conditioning_the_joint_law(seed):
 def test_dps_in_one_dimension_against_the_posterior():
     """Prior N(0, 1), sigma = 0.1, y = 1, T = 1000: the posterior is 0.9901 with variance 0.0099; DPS with the
     likelihood step is too sure of itself, 1.0000 with variance 0.0043."""
-    prior = GaussianPrior(schedules.linear(), torch.zeros(1, 1, 1), torch.ones(1, 1, 1))
-    one = Matrix(torch.ones(1, 1, dtype=torch.float64), shape=(1, 1, 1))
-    problem = InverseProblem(one, torch.ones(1, 1, 1, 1, dtype=torch.float64), 0.1)
+    prior, problem = one_pixel()
     exact_mean, exact_cov = gaussian_posterior(prior, problem)
     assert exact_mean.item() == pytest.approx(1 / 1.01)
     assert exact_cov.item() == pytest.approx(0.01 / 1.01)
