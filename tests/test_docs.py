@@ -33,4 +33,4 @@ def test_the_table_of_the_ledger_counts_rightly():
 
 def test_every_page_is_in_the_navigation():
     listed = set(re.findall(r": (\S+\.md)$", (DOCS.parent / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE))
-    assert listed == {path.name for path in DOCS.glob("*.md")}
+    assert listed == {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}

@@ -11,6 +11,13 @@ SMALL = {
     "first_restoration": ["--size", "16", "--steps", "3"],
     "exact_law": ["--steps", "60"],
     "printed_mistakes": ["--size", "16", "--t", "5"],
+    "ddpm": ["--images", "1", "--steps", "2"],
+    "ddim": ["--images", "1", "--steps", "1", "2"],
+    "dps": ["--size", "16", "--steps", "2"],
+    "pigdm": ["--size", "16", "--steps", "2"],
+    "dmps": ["--size", "16", "--steps", "2"],
+    "hybrid": ["--images", "1", "--steps", "2"],
+    "ddrm": ["--size", "16", "--steps", "2"],
 }
 
 

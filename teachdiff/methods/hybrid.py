@@ -7,7 +7,7 @@ r"""DPS first, DMPS afterwards: the gradient through the network where it matter
     \end{cases}
 
 The flat prior of DMPS is right in the limit t -> 0; before, it is DPS that knows the picture. After
-:math:`t_C` no gradient goes through the network, so a step costs about a third.
+:math:`t_C` no gradient goes through the network, and a step costs about half.
 
 `switch=k` gives the last k steps of the chain to DMPS. The document counts t and k without saying in
 what, and both readings can be said: `steps=100, switch=50` walks 100 steps that are spread over the

@@ -14,6 +14,7 @@ from teachdiff.methods import ddpm, dmps, dps, hybrid
 from teachdiff.methods.hybrid import AT_20_DB
 from teachdiff.metrics import psnr
 from teachdiff.problems import InverseProblem
+from teachdiff.schedules import posterior_mean
 
 seeds = st.integers(0, 2**31)
 
@@ -36,7 +37,10 @@ def shift_of(world, switch_at):
     return shift
 
 
-@given(seeds, st.sampled_from([(None, 0, 0), (None, 2, 2), (None, 6, 6), ([2, 5, 6], 1, 2), ([2, 5, 6], 2, 5), (3, 2, 4)]))
+WHERE = [(None, 0, 0), (None, 2, 2), (None, 6, 6), ([2, 5, 6], 1, 2), ([2, 5, 6], 2, 5), (3, 2, 4)]
+
+
+@given(seeds, st.sampled_from(WHERE))
 def test_the_exact_law_where_k_counts_the_last_steps(seed, case):
     """(steps, k, the time at which the last k steps begin)."""
     world, (steps, k, switch_at) = World(seed), case
@@ -123,19 +127,10 @@ def switched_at(script, monkeypatch):
     prior, world = Scripted(script), World(0)
     batch = len(script[0])
     problem = InverseProblem(world.problem.operator, world.problem.y.expand(batch, -1, -1, -1), 0.5)
-    says = {}
-
-    def record(name, value):
-        def shift(at, x_t, x0_hat=None):
-            says.setdefault(at.t, []).append(name)
-            return torch.full_like(x_t, value)
-
-        return lambda *options: shift
-
-    monkeypatch.setitem(hybrid.__globals__, "dps_guidance", record("dps", 1e3))
-    monkeypatch.setitem(hybrid.__globals__, "dmps_term", record("dmps", 2e3))
     found = []
-    T = prior.schedule.T
+    for name, value in (("dps_guidance", 1e3), ("dmps_term", 2e3)):
+        shift = lambda at, x_t, x0_hat=None, value=value: torch.full_like(x_t, value)  # noqa: E731
+        monkeypatch.setitem(hybrid.__globals__, name, lambda *options, shift=shift: shift)
 
     def watch(t, x_t, x0_hat):
         found.append(x_t.clone())
@@ -143,10 +138,7 @@ def switched_at(script, monkeypatch):
     x0 = hybrid(prior, problem, switch="psnr", noise=lambda t, shape: torch.zeros(shape).double(), on_step=watch)
     after = [*found[1:], x0]
     late = []
-    for k, (x, x_next) in enumerate(zip(found, after, strict=True)):
-        step = next(s for s in prior.schedule.backwards() if s.t == T - k)
-        from teachdiff.schedules import posterior_mean
-
+    for k, (step, x, x_next) in enumerate(zip(prior.schedule.backwards(), found, after, strict=True)):
         mean = posterior_mean(prior.script[k].view(-1, 1, 1, 1), x, step.alpha, step.alpha_bar, step.alpha_bar_prev)
         late.append(((x_next - mean).mean((1, 2, 3)) > 1.5e3).tolist())
     return torch.tensor(late).mT.tolist(), prior.graphs
@@ -184,7 +176,14 @@ def test_20_db_is_this_mean_square():
 def test_each_sample_of_a_batch_switches_for_itself(seed):
     world = World(seed, T=4)
     problem = InverseProblem(world.problem.operator, random(seed, 3, 1, 1, 3), 0.5)
-    prior = type("Wild", (), {"schedule": world.schedule, "denoise": lambda self, x, t: 3 * world.prior.denoise(x, t)})()
+
+    class Wild:
+        schedule = world.schedule
+
+        def denoise(self, x_t, t):
+            return 3 * world.prior.denoise(x_t, t)
+
+    prior = Wild()
     listed = [5, 6, 7]
     whole = hybrid(prior, problem, switch="psnr", zeta=0.3, seed=listed)
     for i in range(3):

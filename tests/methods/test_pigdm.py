@@ -98,8 +98,8 @@ TWINS = {
     "alpha_bar for its complement": ("x0_variance", lambda tau, alpha_bar: alpha_bar),
     "sign": ("x0_score", lambda x, y, A, sigma, v: -A.adjoint(A.resolvent(y - A(x), sigma**2, v))),
     "sigma for its square": ("x0_score", lambda x, y, A, sigma, v: A.adjoint(A.resolvent(y - A(x), sigma, v))),
-    "no adjoint but a pseudo-inverse": ("x0_score", lambda x, y, A, sigma, v: A.pinv(A.resolvent(y - A(x), sigma**2, v))),
-}  # fmt: skip
+    "pseudo-inverse for adjoint": ("x0_score", lambda x, y, A, sigma, v: A.pinv(A.resolvent(y - A(x), sigma**2, v))),
+}
 
 
 @pytest.mark.parametrize("twin", TWINS)
