@@ -301,8 +301,8 @@ OWN_CLAIMS = {
     "dps": ("chain",),
     "pigdm": ("chain", "forgets"),
     "dmps": ("chain", "dmps", "forgets"),
-    "hybrid": (),
-    "ddrm": ("forgets", "consistent"),
+    "hybrid": ("chain",),
+    "ddrm": ("chain",),
     "pnp_admm": (),
     "admm_tv": (),
 }

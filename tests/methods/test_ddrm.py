@@ -145,6 +145,15 @@ def test_without_noise_what_is_measured_is_reproduced(seed):
     torch.testing.assert_close(exact.operator(x0), exact.y, rtol=1e-9, atol=1e-9)
 
 
+@given(seeds, st.sampled_from([1e-6, 0.3]))
+def test_with_any_noise_the_last_step_puts_out_x0_hat(seed, sigma):
+    """sigma' = 0 lies below sigma/s for every s: so the result is not the measurement, however small sigma is."""
+    world, last = World(seed), {}
+    problem = InverseProblem(world.problem.operator, world.problem.y, sigma)
+    x0 = ddrm(world.prior, problem, seed=seed, on_step=lambda t, x_t, x0_hat: last.update({t: x0_hat}))
+    torch.testing.assert_close(x0, last[1], rtol=1e-9, atol=1e-9)
+
+
 @given(seeds)
 def test_a_measurement_without_information_leaves_the_prior(seed):
     """sigma -> infinity: in V's coefficients it walks as if nothing were seen, as with a mask that hides everything."""
