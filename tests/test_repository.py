@@ -23,6 +23,7 @@ LAYERS = [
     {"problems"},
     {"methods"},
     {"exact"},
+    {"baselines"},
     {"compare"},
     {"testing"},
     {"course"},
