@@ -59,6 +59,13 @@ def check_weight(value: float, name: str, meaning: str = "") -> float:
     return float(value)
 
 
+def check_positive(value: float, name: str) -> float:
+    """A finite number above 0."""
+    if check_weight(value, name) == 0:
+        raise ValueError(f"{name} must be above 0; got {value}.")
+    return float(value)
+
+
 def check_sigma(sigma: float, name: str = "sigma") -> float:
     """A standard deviation: a finite number, 0 or more."""
     return check_weight(sigma, name, "is a standard deviation")

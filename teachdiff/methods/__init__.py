@@ -10,6 +10,7 @@ Every method takes
   networks, no for exact priors.
 """
 
+from teachdiff.methods.admm_tv import admm_tv
 from teachdiff.methods.ddim import ddim
 from teachdiff.methods.ddpm import ddpm
 from teachdiff.methods.ddrm import ddrm
@@ -32,6 +33,7 @@ METHODS = {
     "dmps": dmps,
     "hybrid": hybrid,
     "ddrm": ddrm,
+    "admm_tv": admm_tv,
 }
 
 __all__ = ["METHODS", *METHODS]
