@@ -18,6 +18,7 @@ from teachdiff.methods.dmps import dmps
 from teachdiff.methods.dps import dps
 from teachdiff.methods.hybrid import hybrid
 from teachdiff.methods.pigdm import pigdm
+from teachdiff.methods.pnp_admm import pnp_admm
 from teachdiff.methods.score_ald import score_ald
 from teachdiff.methods.sdedit import sdedit
 from teachdiff.methods.tweedie import tweedie
@@ -33,6 +34,7 @@ METHODS = {
     "dmps": dmps,
     "hybrid": hybrid,
     "ddrm": ddrm,
+    "pnp_admm": pnp_admm,
     "admm_tv": admm_tv,
 }
 
