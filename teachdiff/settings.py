@@ -46,6 +46,9 @@ SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
     "dmps": {"default": {"lam": 1.0, "at": "x_t"}},
     "hybrid": {"default": {"step": "norm", "zeta": 3.0, "lam": 1.0}},
     "ddrm": {"default": {"eta": 0.85, "eta_b": 1.0}},
+    # Not tuned yet: the published weights, DPIR's 0.23 and 49/255 of [0, 1], and 2e-2 of [0, 1] for total variation.
+    "pnp_admm": {"default": {"lam": 0.23, "sigma_start": 0.4}},
+    "admm_tv": {"default": {"lam": 0.04}},
 }
 
 

@@ -3,7 +3,7 @@
 `base.Operator` states the contract. Masks are diagonal in the pixels; blurs with any padding,
 downsampling and grey are products of one small matrix per axis; circular blurs are diagonal in the
 Hartley basis. Only a blur by an arbitrary kernel with reflect padding has no cheap factorised form:
-it solves by conjugate gradients.
+it solves by conjugate gradients. `Saturate` clips what a linear operator gives, and is the one that is not linear.
 """
 
 from teachdiff.operators.base import SVD, Operator
@@ -16,6 +16,7 @@ from teachdiff.operators.blurs import (
 )
 from teachdiff.operators.masks import Mask, box_mask, random_mask, smooth_mask
 from teachdiff.operators.product import Downsample, Grey, Identity, Product
+from teachdiff.operators.saturate import Saturate
 
 __all__ = [
     "SVD",
@@ -28,6 +29,7 @@ __all__ = [
     "Operator",
     "Product",
     "ReflectConvolution",
+    "Saturate",
     "box_mask",
     "gaussian_kernel",
     "motion_kernel",

@@ -9,7 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teachdiff import schedules
-from teachdiff.methods import METHODS, ddim, ddpm, ddrm, dmps, dps, hybrid, pigdm, score_ald, sdedit, tweedie
+from teachdiff.methods import (
+    METHODS,
+    admm_tv,
+    ddim,
+    ddpm,
+    ddrm,
+    dmps,
+    dps,
+    hybrid,
+    pigdm,
+    pnp_admm,
+    score_ald,
+    sdedit,
+    tweedie,
+)
 from teachdiff.noise import sample_seeds
 from teachdiff.priors.gaussian import GaussianPrior
 from teachdiff.priors.mixture import GaussianMixturePrior
@@ -35,8 +49,19 @@ RUNS = {
     "hybrid": lambda *a, **k: hybrid(*a, zeta=0.3, **k),
     "hybrid psnr": lambda *a, **k: hybrid(*a, zeta=0.3, switch="psnr", **k),
     "ddrm": ddrm,
+    "score_ald langevin": lambda *a, **k: score_ald(*a, chain="langevin", inner=1, step_size=0.05, **k),
+    "pnp_admm": lambda *a, **k: pnp_admm(*a, iterations=4, **without(k, "steps")),
+    "admm_tv": lambda *a, **k: admm_tv(*a, iterations=4, **without(k, "steps")),
 }
 runs = pytest.mark.parametrize("run", RUNS)
+
+#: What these draw, and whether they walk a chain: nothing, and not. ADMM-TV looks at pixels, so no basis is like another.
+DETERMINISTIC = ("pnp_admm", "admm_tv")
+drawing = pytest.mark.parametrize("run", [run for run in RUNS if run not in DETERMINISTIC])
+
+
+def without(options, *names):
+    return {name: value for name, value in options.items() if name not in names}
 
 
 def test_every_method_is_among_the_runs():
@@ -73,7 +98,7 @@ def test_splitting_and_permuting_the_batch_change_nothing(run, seed, data):
         torch.testing.assert_close(RUNS[run](prior, piece, seed=listed[part]), whole[part], **near)
 
 
-@runs
+@drawing
 @given(seed=seeds)
 def test_the_same_seed_repeats_and_another_differs(run, seed):
     world = World(seed)
@@ -82,7 +107,19 @@ def test_the_same_seed_repeats_and_another_differs(run, seed):
     assert not torch.equal(first, RUNS[run](world.prior, world.problem, seed=seed + 1))
 
 
-@runs
+@pytest.mark.parametrize("run", DETERMINISTIC)
+def test_some_methods_draw_nothing(run):
+    world = World(1)
+
+    def noise(t, shape):
+        raise AssertionError("nothing is drawn")
+
+    x = RUNS[run](world.prior, world.problem, seed=1)
+    assert torch.equal(x, RUNS[run](world.prior, world.problem, seed=2))
+    assert torch.equal(x, RUNS[run](world.prior, world.problem, noise=noise))
+
+
+@pytest.mark.parametrize("run", [run for run in RUNS if run != "admm_tv"])
 @given(seed=seeds)
 def test_rotating_the_space_rotates_the_result(run, seed):
     """Prior, operator and noise in another orthonormal basis: the result in that basis."""
@@ -100,7 +137,7 @@ def test_rotating_the_space_rotates_the_result(run, seed):
     torch.testing.assert_close(turned, turn(plain), rtol=1e-7, atol=1e-7)
 
 
-@pytest.mark.parametrize("run", [run for run in RUNS if run != "tweedie"])
+@pytest.mark.parametrize("run", [run for run in RUNS if run not in ("tweedie", *DETERMINISTIC)])
 @pytest.mark.parametrize("steps", [None, 3, [1, 2]])
 def test_one_draw_lands_on_each_kept_time_and_none_on_the_clean_image(run, steps):
     world, asked, seen, calls = World(1), [], [], []
@@ -130,7 +167,8 @@ def test_an_observer_sees_detached_tensors_and_changes_nothing(run):
     assert torch.equal(plain, watched)
     assert not plain.requires_grad
     for x_t, x0_hat in seen:
-        assert x_t.shape == x0_hat.shape == (1, *SHAPE)
+        assert x_t.shape == (1, *SHAPE)
+        assert x0_hat.shape == ((1, 2, *SHAPE) if run == "admm_tv" else (1, *SHAPE))
         assert not x_t.requires_grad and not x0_hat.requires_grad
 
 
@@ -323,7 +361,7 @@ def test_an_operator_that_is_not_linear():
     world = World(0)
 
     problem = InverseProblem(NotLinear(world.matrix), world.problem.y, 0.5)
-    for method in (score_ald, dmps, pigdm, hybrid, ddrm):
+    for method in (score_ald, dmps, pigdm, hybrid, ddrm, pnp_admm, admm_tv):
         with pytest.raises(ValueError, match=f"{method.__name__} needs a linear operator"):
             method(world.prior, problem)
     assert dps(world.prior, problem, zeta=0.1).shape == (1, *SHAPE)
