@@ -15,10 +15,10 @@ their length is thresholded. In plug-and-play ADMM the prox is a denoiser; for a
 posterior mean is one exactly, with lam = the noise's variance.
 """
 
-from sympy import Abs, Derivative, Identity, Matrix, Max, Min, sqrt
+from sympy import Abs, Derivative, Identity, Matrix, Max, Min, Rational, sqrt
 
 from derivations import spectral
-from derivations.checker import Derivation, Entries, Equal, InSVD, Positive
+from derivations.checker import Code, Derivation, Entries, Equal, InSVD, Positive, Unequal
 from derivations.likelihood_score import A as general
 from derivations.likelihood_score import data, gradient
 from derivations.likelihood_score import x as pixels
@@ -53,6 +53,7 @@ soft = Max(v - lam, 0) - Max(-v - lam, 0)
 projected = Max(Min(v, lam), -lam)
 length = sqrt(v1**2 + v2**2)
 pair = Matrix([v1, v2])
+shrunk = v - lam * v / Max(size, lam)  # Moreau's form, which divides by nothing that may be 0
 
 derivation = Derivation(
     name="admm",
@@ -119,6 +120,19 @@ derivation = Derivation(
             "... and for |v| < lam, where the threshold keeps nothing and the projection everything.",
             using={v: lam * (2 * eta - 1)},
         ),
+        Equal(
+            shrunk,
+            excess,
+            "In one formula, v - lam v/max(|v|, lam): the threshold for v > lam ...",
+            using={v: lam + excess, size: lam + excess},
+        ),
+        Equal(shrunk, 0, "... and for |v| < lam, where the projection is v.", using={size: lam * eta}),
+        Equal(
+            shrunk,
+            (1 - lam / length) * v1,
+            "With the length of a pair for |v|, longer than lam by excess, it is the pair's prox below (first coordinate).",
+            using={v: v1, size: lam + excess, v2: sqrt((lam + excess) ** 2 - v1**2)},
+        ),
         Entries(
             (1 - lam / length) * pair + lam * pair / length,
             pair,
@@ -143,6 +157,7 @@ derivation = Derivation(
             "x = (tau^2 v + sigma^2 mu)/(tau^2 + sigma^2): the posterior mean at noise sigma.",
         ),
     ],
+    code=[Code("teachdiff.methods.admm_tv.shrink", shrunk, {"v": "v", "size": "size", "level": "lam"})],
     source="Boyd et al., 'Distributed optimization ... ADMM', 2011, section 3; Parikh and Boyd 2014 (Moreau).",
 )
 
@@ -218,4 +233,128 @@ total_variation = Derivation(
         ),
     ],
     source="Rudin, Osher, Fatemi 1992; Chambolle 2004.",
+)
+
+
+# On the torus, and in other units
+cosine = declare("cosine", r"\cos 2\pi k", "the cosine of a frequency k", "real")
+sine = declare("sine", r"\sin 2\pi k", "its sine", "real")
+lam01 = declare("lam01", r"\lambda^{[0,1]}", "a weight of total variation for [0, 1] images", "positive", ("lam",))
+misfit01 = declare("misfit01", r"r^{[0,1]}", "a residual for [0, 1] images", "real", ("x01",))
+edge01 = declare("edge01", r"d^{[0,1]}", "a difference of two pixels of a [0, 1] image", "real", ("misfit01",))
+
+gain = 2 - 2 * cosine
+from_unit = 2 * lam01
+
+torus = Derivation(
+    name="admm.units_and_torus",
+    title="Total variation on the torus and in other units",
+    statement=r"A circular difference multiplies the wave of frequency $k$ by $e^{2\pi ik}-1$, of squared modulus $2-2\cos 2\pi k$. "
+    r"In $[-1,1]$ units $\lambda$ is twice that of $[0,1]$, and $\rho$ is the same.",
+    leans_on=["admm", "units"],
+    steps=[
+        Equal(
+            (cosine - 1) ** 2 + sine**2,
+            gain,
+            "|e^(2 pi i k) - 1|^2: what D^T D multiplies the frequency with, for each axis.",
+            using={sine: sqrt(1 - cosine**2)},
+        ),
+        Equal(
+            x**2 / 2 + lam * v1,
+            4 * (misfit01**2 / 2 + lam01 * edge01),
+            "With x = 2 x01 - 1 residuals and differences double: misfit times 4, penalty times 2, lambda makes up the rest.",
+            using={x: 2 * misfit01, v1: 2 * edge01, lam: from_unit},
+        ),
+        Unequal(
+            (2 * misfit01) ** 2 / 2 + lam01 * (2 * edge01),
+            4 * (misfit01**2 / 2 + lam01 * edge01),
+            "The same lambda in both units is two different problems.",
+        ),
+        Equal(
+            rho / 2 * (2 * edge01 - 2 * misfit01) ** 2,
+            4 * (rho / 2 * (edge01 - misfit01) ** 2),
+            "The coupling is quadratic, like the misfit: rho stays.",
+        ),
+    ],
+    code=[
+        Code("teachdiff.methods.admm_tv.difference_gain", gain, {"cosine": "cosine"}),
+        Code("teachdiff.methods.admm_tv.lam_from_unit_range", from_unit, {"lam": "lam01"}, numbers=True),
+    ],
+    source="Wang, Yang, Yin, Zhang, 'A new alternating minimization algorithm for total variation', 2008 (FFT).",
+)
+
+
+# Plug and play with a Gaussian prior N(mu, tau^2), one SVD coordinate that the prior shares
+alpha_bar = get("alpha_bar")
+level = declare("level", r"\sigma_k", "the noise level that the denoiser works at", "positive", ("sigma",))
+
+posterior_mean = (tau**2 * x + level**2 * mu) / (tau**2 + level**2)
+minimiser = (s * y / sigma**2 + lam * mu / tau**2) / (s**2 / sigma**2 + lam / tau**2)
+dual = level**2 * (minimiser - mu) / tau**2
+ratio = sqrt((1 - alpha_bar) / alpha_bar)
+noisier = mu + (x - mu) * (tau**2 + level**2) / tau**2  # what the denoiser turns into x
+
+
+plug_and_play = Derivation(
+    name="admm.plug_and_play",
+    title="Plug and play with a Gaussian prior: what it converges to",
+    statement=r"For the prior $\mathcal N(\mu,\tau^2)$ (one SVD coordinate) and $\rho=\lambda/\sigma_k^2$: plug-and-play ADMM with the prior's "
+    r"own $\hat x_0$ at noise $\sigma_k$ has the fixed point that minimises $\frac{1}{2\sigma^2}(y-sx)^2+\frac{\lambda}{2\tau^2}(x-\mu)^2$, "
+    r"whatever $\sigma_k$: for $\lambda=1$ the posterior mean. The posterior-mean denoiser's implicit penalty is $-\sigma_k^2\log p$ exactly.",
+    assumptions=[
+        "Gaussian prior; A and the prior's covariance share a basis (the tests compare with dense matrices that do not).",
+        "For another prior the mean is not the mode, and the implicit penalty is not -log p (Gribonval 2011).",
+    ],
+    leans_on=["admm", "bayes_score"],
+    steps=[
+        Equal(
+            mu + sqrt(alpha_bar) * tau**2 / (alpha_bar * tau**2 + 1 - alpha_bar) * sqrt(alpha_bar) * (x - mu),
+            posterior_mean,
+            "The prior as a denoiser: x0_hat at x_t = sqrt(alpha_bar) x is the posterior mean at noise sigma_t.",
+            using={level: ratio},
+        ),
+        Equal(
+            x_update,
+            minimiser,
+            "Fixed point, x-update: x* comes back from q = x* - u* ...",
+            using={target: minimiser - dual, rho: lam / level**2},
+        ),
+        Equal(
+            posterior_mean,
+            minimiser,
+            "... and from the denoiser at x* + u*. Then u + x - z = u: all three stand still.",
+            using={x: minimiser + dual},
+        ),
+        Equal(
+            Derivative((y - s * x) ** 2 / (2 * sigma**2) + lam * (x - mu) ** 2 / (2 * tau**2), x),
+            0,
+            "x* is where the gradient of misfit and lam times -log p is 0.",
+            using={x: minimiser},
+        ),
+        Equal(
+            minimiser,
+            mu + s * tau**2 / (s**2 * tau**2 + sigma**2) * (y - s * mu),
+            "For lam = 1 that is the posterior mean; for a Gaussian it is the mode as well.",
+            using={lam: 1},
+        ),
+        Unequal(minimiser, mu + s * tau**2 / (s**2 * tau**2 + sigma**2) * (y - s * mu), "For another lam it is not."),
+        Equal(
+            rho * dual,
+            lam * (minimiser - mu) / tau**2,
+            "The multiplier rho u does not know the level: where rho changes, u must be scaled by rho_old/rho.",
+            using={rho: lam / level**2},
+        ),
+        Equal(
+            (tau**2 * noisier + level**2 * mu) / (tau**2 + level**2),
+            x,
+            "The denoiser turned round: it makes x of this v ...",
+        ),
+        Equal(
+            -Rational(1, 2) * (noisier - x) ** 2 + level**2 * (noisier - mu) ** 2 / (2 * (tau**2 + level**2)),
+            level**2 * (x - mu) ** 2 / (2 * tau**2),
+            "... so Gribonval's penalty, -|v - x|^2/2 - sigma_k^2 log p_k(v), is -sigma_k^2 log p(x), up to a constant.",
+        ),
+    ],
+    code=[Code("teachdiff.methods.pnp_admm.level_of", ratio, {"alpha_bar": "alpha_bar"})],
+    source="Venkatakrishnan, Bouman, Wohlberg 2013; Gribonval 2011; Boyd et al. 2011, section 3.4.1 (varying rho).",
 )

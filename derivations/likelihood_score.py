@@ -18,7 +18,7 @@ x_t / sqrt(alpha_bar_t), not x_t. It falls as t goes to 0, as annealing should.
 
 from sympy import Derivative, Matrix, sqrt
 
-from derivations.checker import Derivation, Entries, Equal, InLaw, Positive, Unequal
+from derivations.checker import Code, Derivation, Entries, Equal, InLaw, Positive, Unequal
 from derivations.symbols import declare, get
 
 alpha, alpha_bar, alpha_bar_prev = get("alpha", "alpha_bar", "alpha_bar_prev")
@@ -96,4 +96,76 @@ derivation = Derivation(
         ),
     ],
     source="Jalal et al., 'Robust compressed sensing MRI with deep generative priors', 2021, eq. 4.",
+)
+
+
+# Annealed Langevin: moves at one level, in the variable v = x_t/sqrt(alpha_bar_t)
+v_t = declare("v_t", "v", "x_t/sqrt(alpha_bar_t)", "real", ("x_t",))
+sigma_t = declare("sigma_t", r"\sigma_t", "the noise of v, sqrt((1 - alpha_bar)/alpha_bar)", "positive", ("sigma",))
+pace = declare("pace", r"\eta_t", "the length of a Langevin move", "positive", ("gamma",))
+P = declare("P", "P", "the precision of a Gaussian coordinate", "positive", ("pace",))
+mode = declare("mode", "m", "its mean", "real", ("v_t",))
+mu, tau, eta, x0_hat, s_theta = get("mu", "tau", "eta", "x0_hat", "s_theta")
+
+ve_score = (x0_hat - v_t) / sigma_t**2
+move = v_t + pace * s_theta + sqrt(2 * pace) * z_new
+widened = 1 / (P * (1 - pace * P / 2))
+precision = 1 / (tau**2 + sigma_t**2) + s**2 / (sigma**2 + gamma**2)
+centre = (mu / (tau**2 + sigma_t**2) + s * y / (sigma**2 + gamma**2)) / precision
+
+langevin = Derivation(
+    name="likelihood_score.langevin",
+    title="ScoreALD's Langevin moves: their score and their stationary law",
+    statement=r"For $v = x_t/\sqrt{\bar\alpha_t}$ the score is $(\hat x_0-v)/\sigma_t^2$. For the prior $\mathcal N(\mu,\tau^2)$ (one SVD coordinate) "
+    r"score and tempered likelihood add up to $-P(v-m)$ with $P = \frac1{\tau^2+\sigma_t^2}+\frac{s^2}{\sigma^2+\gamma_t^2}$, and the moves "
+    r"$v\leftarrow v+\eta_ts+\sqrt{2\eta_t}z$ have the stationary law $\mathcal N\big(m,\ \frac1P\cdot\frac1{1-\eta_tP/2}\big)$: the right mean, "
+    r"too much variance.",
+    assumptions=["One coordinate, Gaussian prior; the moves converge for $\\eta_t P < 2$."],
+    leans_on=["likelihood_score", "predictions"],
+    steps=[
+        Equal(
+            sqrt(alpha_bar) * (sqrt(alpha_bar) * x0_hat - sqrt(alpha_bar) * v_t) / (1 - alpha_bar),
+            ve_score,
+            "The score of x_t by Tweedie, times dx_t/dv = sqrt(alpha_bar): the score of v.",
+            using={sigma_t: sqrt((1 - alpha_bar) / alpha_bar)},
+        ),
+        Equal(
+            -(v_t - mu) / (tau**2 + sigma_t**2) + s * (y - s * v_t) / (sigma**2 + gamma**2),
+            -precision * (v_t - centre),
+            "Prior and tempered likelihood: precisions add, and the mean is their weighted mean.",
+        ),
+        Equal(
+            move,
+            mode + (1 - pace * P) * (v_t - mode) + sqrt(2 * pace) * z_new,
+            "A move: the distance from the mean shrinks by 1 - eta P, and noise of variance 2 eta is added.",
+            using={s_theta: -P * (v_t - mode)},
+        ),
+        Equal(
+            (1 - pace * P) ** 2 * widened + 2 * pace,
+            widened,
+            "A variance that a move leaves as it is.",
+        ),
+        Unequal(
+            (1 - pace * P) ** 2 / P + 2 * pace,
+            1 / P,
+            "The variance 1/P of the law that is aimed at is not one: a finite move widens.",
+        ),
+        Positive(
+            widened.subs(pace, 2 * eta / P),
+            1 / P,
+            "For eta_t = 2 eta/P with eta in (0, 1), where the moves converge, the variance is too large.",
+            by=eta / (P * (1 - eta)),
+        ),
+    ],
+    code=[
+        Code(
+            "teachdiff.methods.score_ald.ve_score", ve_score, {"x0_hat": "x0_hat", "v": "v_t", "sigma_t": "sigma_t"}
+        ),
+        Code(
+            "teachdiff.methods.score_ald.langevin_move",
+            move,
+            {"v": "v_t", "score": "s_theta", "eta": "pace", "z": "z_new"},
+        ),
+    ],
+    source="Jalal et al. 2021; Song and Ermon, 'Generative modeling by estimating gradients of the data distribution', 2019.",
 )

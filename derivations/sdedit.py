@@ -20,7 +20,7 @@ trade between fidelity and realism, and it knows nothing of sigma: SDEdit is not
 from sympy import sqrt
 
 from derivations.checker import Code, Derivation, Equal, InLaw, Positive, Unequal, chain
-from derivations.symbols import get
+from derivations.symbols import declare, get
 
 alpha, alpha_bar, alpha_bar_prev = get("alpha", "alpha_bar", "alpha_bar_prev")
 mu, tau, sigma, x_0, y = get("mu", "tau", "sigma", "x_0", "y")
@@ -109,4 +109,46 @@ derivation = Derivation(
     ],
     code=[Code("teachdiff.methods.sdedit.sdedit_start", start, {"y": "y", "z": "z", "alpha_bar": "alpha_bar"})],
     source="Meng et al., 'SDEdit', 2022.",
+)
+
+
+# With a mask, and in several round trips
+m = declare("m_seen", "m", "a mask's value, 1 where a pixel is seen and 0 in the hole", "nonnegative", ("eta",))
+known = declare("known", r"x^{\mathrm{known}}", "what is put back", "real", ("y",))
+own = declare("own", r"x^{\mathrm{own}}", "what the chain has made", "real", ("known",))
+
+kept = m * known + (1 - m) * own
+
+masked = Derivation(
+    name="sdedit.masked",
+    title="SDEdit with a mask, and in several round trips",
+    statement=r"Putting seen pixels back is $m\,x^{\mathrm{known}} + (1-m)\,x^{\mathrm{own}}$; for $m\in\{0,1\}$ mean and standard deviation may be "
+    r"mixed in the same way, with one draw. Two round trips without a mask contract by $\kappa^2$ (prior $\mathcal N(\mu,\tau^2)$, exact "
+    r"reverse process).",
+    assumptions=["As for the start: Gaussian prior, exact reverse process (second part)."],
+    leans_on=["sdedit"],
+    steps=[
+        Equal(kept, known, "A seen pixel is put back ...", using={m: 1}),
+        Equal(kept, own, "... and one in the hole is the chain's own.", using={m: 0}),
+        InLaw(
+            sqrt(alpha_bar_prev) * y + sqrt(1 - alpha_bar_prev) * z,
+            kept + sqrt(1 - alpha_bar_prev) * z_new,
+            "A seen pixel takes its mean and its deviation from q(x_{t-1} given x_0 = y): another draw, the same law.",
+            using={m: 1, known: sqrt(alpha_bar_prev) * y},
+        ),
+        Unequal(
+            (sqrt(alpha_bar_prev) * y + sqrt(1 - alpha_bar_prev) * z,),
+            (sqrt(alpha_bar) * y + sqrt(1 - alpha_bar) * z,),
+            "The level that the iterate has left is not the one that it has reached.",
+        ),
+        Equal(
+            reverse(sqrt(alpha_bar) * x_0, 0),
+            mu + kappa**2 * (y - mu),
+            "A second round trip from what the first made contracts again: the picture is forgotten as kappa^K.",
+            using={x_0: mu + kappa * (y - mu)},
+        ),
+        Positive(kappa, kappa**2, "So each repeat keeps less.", by=kappa * (1 - alpha_bar) / spread),
+    ],
+    code=[Code("teachdiff.methods.sdedit.put_back", kept, {"m": "m_seen", "known": "known", "own": "own"})],
+    source="Meng et al., 'SDEdit', 2022, algorithm 4.",
 )

@@ -1,8 +1,9 @@
 """What one did before priors were learned: the classical answer to each task, as rows of `compare`.
 
-They use no prior. All are computed by scikit-image, on the picture in [0, 1].
+They use no prior. All are computed by scikit-image or OpenCV (the extra `classical`), on the picture in [0, 1].
 """
 
+import importlib.util
 import math
 from collections.abc import Callable, Sequence
 
@@ -32,10 +33,15 @@ def classical(problem: InverseProblem, task: str) -> Answer:
     if family is None:
         return None, f"no classical method for {task}: it would have to make up more than it can interpolate"
     name, solve = _CLASSICAL[family]
+    return on_unit_range(solve, problem), name
+
+
+def on_unit_range(solve: Callable[[np.ndarray, InverseProblem], np.ndarray], problem: InverseProblem) -> Tensor:
+    """`solve` (an array (H, W, C) in [0, 1] and the problem) for each measurement of the batch, as images in [-1, 1]."""
     unit = (problem.y.detach().double().cpu().numpy().transpose(0, 2, 3, 1) + 1) / 2
     images = [solve(array, problem) for array in unit]
     x = torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2) * 2 - 1)
-    return x.to(problem.y).contiguous(), name
+    return x.to(problem.y).contiguous()
 
 
 def _biharmonic(y: np.ndarray, problem: InverseProblem) -> np.ndarray:
@@ -74,6 +80,23 @@ def _wiener(y: np.ndarray, problem: InverseProblem) -> np.ndarray:
         middle = math.sqrt(low * high)
         low, high = (low, middle) if misfit(middle) > sigma else (middle, high)
     return filtered(math.sqrt(low * high))
+
+
+def _richardson_lucy(y: np.ndarray, problem: InverseProblem) -> np.ndarray:
+    """x <- x A^T(y / A x) / A^T 1, from grey, until the residual has the size of the noise; 64 rounds at most.
+
+    The number of rounds is its regulariser. scikit-image's takes the world beyond the border for black; with the camera's
+    own A and A^T nothing has to be supposed.
+    """
+    A = problem.operator
+    counts = torch.from_numpy(y.transpose(2, 0, 1)[None]).clamp(min=0)  # it is for counts: nothing below 0
+    x, total = torch.full_like(counts, 0.5), A.adjoint(torch.ones_like(counts))
+    for _ in range(64):
+        blurred = A(x)
+        if (2 * (counts - blurred)).square().mean().sqrt().item() <= problem.sigma:
+            break
+        x = x * A.adjoint(counts / blurred.clamp(min=1e-12)) / total
+    return x[0].numpy().transpose(1, 2, 0)
 
 
 def _bicubic(y: np.ndarray, problem: InverseProblem) -> np.ndarray:
@@ -125,9 +148,49 @@ def _nlm(y: np.ndarray, weight: float) -> np.ndarray:
     return denoise_nl_means(y, patch_size=5, patch_distance=6, h=weight, channel_axis=-1)
 
 
+def _family(solve: Callable[[np.ndarray, InverseProblem], np.ndarray], tasks: Sequence[str], what: str):
+    """A classical method for the tasks of some families."""
+
+    def answer(problem: InverseProblem, task: str, truth: Tensor) -> Answer:
+        if not task.startswith(tuple(tasks)):
+            return None, f"{what} is for {' and '.join(tasks)}; {task} is another task"
+        return on_unit_range(solve, problem), what
+
+    return answer
+
+
+def _opencv(flag: str, what: str):
+    """OpenCV's inpainting, within 3 pixels; it sees a picture of 8 bits, and what was seen is kept as it was."""
+
+    def solve(y: np.ndarray, problem: InverseProblem) -> np.ndarray:
+        import cv2
+
+        hidden = (problem.operator.mask.values == 0).any(0).numpy()
+        picture = np.ascontiguousarray((y.clip(0, 1) * 255).round().astype(np.uint8))
+        mask = hidden.astype(np.uint8) * 255
+        planes = [cv2.inpaint(picture[..., c].copy(), mask, 3, getattr(cv2, flag)) for c in range(y.shape[2])]
+        return np.where(hidden[..., None], np.stack(planes, axis=2) / 255, y)
+
+    inpaint = _family(solve, _INPAINTING, what)
+
+    def answer(problem: InverseProblem, task: str, truth: Tensor) -> Answer:
+        if importlib.util.find_spec("cv2") is None:
+            return None, f"{what} needs OpenCV, which is not installed; pip install 'teachdiff[classical]'"
+        return inpaint(problem, task, truth)
+
+    return answer
+
+
+_INPAINTING = ("inpaint_box", "inpaint_random")
+
 #: What `compare` knows beside the methods: (problem, task, truth) -> `Answer`. They use no prior.
 BASELINES: dict[str, Callable[[InverseProblem, str, Tensor], Answer]] = {
     "classical": lambda problem, task, truth: classical(problem, task),
+    "biharmonic": _family(_biharmonic, _INPAINTING, "biharmonic inpainting"),
+    "telea": _opencv("INPAINT_TELEA", "Telea's fast marching inpainting"),
+    "navier_stokes": _opencv("INPAINT_NS", "Navier-Stokes inpainting"),
+    "wiener": _family(_wiener, ("deblur",), "Wiener's filter"),
+    "richardson_lucy": _family(_richardson_lucy, ("deblur",), "Richardson-Lucy deconvolution"),
     "tv": _best_denoiser(_tv, (0.03, 0.045, 0.06, 0.08, 0.1, 0.13, 0.17, 0.22), "total variation (Chambolle)"),
     "nlm": _best_denoiser(_nlm, (0.03, 0.04, 0.05, 0.06, 0.07, 0.085, 0.1, 0.12), "non-local means"),
 }

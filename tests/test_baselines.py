@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from teachdiff.baselines import classical
+from teachdiff import baselines
+from teachdiff.baselines import BASELINES, classical
 from teachdiff.data import astronaut_face
 from teachdiff.metrics import psnr
 from teachdiff.problems import make_operator, observe
@@ -61,3 +62,74 @@ def test_where_there_is_no_classical_answer_it_says_so(face, task):
     x0, reason = classical(observe(make_operator(task, (3, SIZE, SIZE)), face, 0.1), task)
     assert x0 is None
     assert task in reason
+
+
+# Each by its name
+
+
+@pytest.mark.parametrize("task", ["inpaint_box", "inpaint_random", "deblur_gaussian", "deblur_motion"])
+@pytest.mark.parametrize("name", ["biharmonic", "telea", "navier_stokes", "wiener", "richardson_lucy"])
+def test_each_beats_the_measurement_on_its_tasks_and_says_which_these_are(name, task):
+    truth = astronaut_face(32)
+    problem = observe(make_operator(task, (3, 32, 32)), truth, 0.02)
+    x0, remark = BASELINES[name](problem, task, truth)
+    if (name in ("wiener", "richardson_lucy")) != task.startswith("deblur"):
+        assert x0 is None
+        assert task in remark
+        return
+    assert x0.shape == truth.shape
+    assert x0.dtype == truth.dtype
+    gain = psnr(x0.clamp(-1, 1), truth) - psnr(problem.operator.picture(problem.y).clamp(-1, 1), truth)
+    assert float(gain) > 1.0
+
+
+@pytest.mark.parametrize("name", ["telea", "navier_stokes"])
+def test_opencv_keeps_what_was_seen_and_continues_a_constant(name):
+    flat = torch.full((2, 1, 16, 16), 0.2)  # 153/255 in [0, 1]: no rounding to 8 bits
+    problem = observe(make_operator("inpaint_box", (1, 16, 16)), flat, 0.0)
+    x0, _ = BASELINES[name](problem, "inpaint_box", flat)
+    assert torch.allclose(x0, flat, atol=0.02)  # two of its 255 levels
+    noisy = observe(make_operator("inpaint_random", (1, 16, 16)), flat, 0.3)
+    x0, _ = BASELINES[name](noisy, "inpaint_random", flat)
+    seen = noisy.operator.measured.values == 1
+    assert torch.allclose(x0[:, seen], noisy.y[:, seen], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["telea", "navier_stokes"])
+def test_without_opencv_there_is_no_image_and_the_reason(name, face, monkeypatch):
+    find = baselines.importlib.util.find_spec
+    monkeypatch.setattr(baselines.importlib.util, "find_spec", lambda n, *a: None if n == "cv2" else find(n, *a))
+    problem = observe(make_operator("inpaint_box", (3, SIZE, SIZE)), face, 0.1)
+    x0, reason = BASELINES[name](problem, "inpaint_box", face)
+    assert x0 is None
+    assert "teachdiff[classical]" in reason
+
+
+def test_richardson_lucy_of_a_constant_is_it():
+    flat = torch.full((1, 3, 24, 24), 0.3)
+    for task in ("deblur_gaussian", "deblur_motion"):
+        problem = observe(make_operator(task, (3, 24, 24)), flat, 0.0)
+        x0, _ = BASELINES["richardson_lucy"](problem, task, flat)
+        assert torch.allclose(x0, flat, atol=1e-4)
+
+
+def test_richardson_lucy_is_scikit_images_where_no_border_is_near():
+    from skimage.restoration import richardson_lucy
+
+    truth = torch.full((1, 1, 48, 48), -1.0).double()  # black all around: what lies beyond the border is as black
+    truth[..., 20:28, 20:28] = astronaut_face(8)[:, :1].double()
+    operator = make_operator("deblur_gaussian", (1, 48, 48), std=1.0)
+    delta = torch.zeros(1, 1, 48, 48).double()
+    delta[..., 24, 24] = 1
+    psf = operator(delta)[0, 0, 20:29, 20:29].numpy()
+    problem = observe(operator, truth, 0.0)
+    x0, _ = BASELINES["richardson_lucy"](problem, "deblur_gaussian", truth)
+    other = richardson_lucy(((problem.y + 1) / 2)[0, 0].numpy(), psf, num_iter=64, clip=False)
+    assert torch.allclose(x0[0, 0, 18:30, 18:30], torch.from_numpy(2 * other - 1)[18:30, 18:30], atol=1e-3)
+
+
+def test_richardson_lucy_stops_at_the_noise():
+    problem = observe(make_operator("deblur_motion", (3, 32, 32)), astronaut_face(32), 0.1)
+    x0, _ = BASELINES["richardson_lucy"](problem, "deblur_motion", astronaut_face(32))
+    residual = problem.residual(x0).square().mean().sqrt().item()
+    assert 0.09 < residual <= 0.1 + 1e-3

@@ -169,15 +169,16 @@ def fourier_solver(A: CircularConvolution, Aty: Tensor) -> Callable[[Tensor, Ten
 
 
 def laplacian_half_plane(height: int, width: int, like: Tensor) -> Tensor:
-    r""":math:`4\sin^2(\pi k/H) + 4\sin^2(\pi l/W)`: what :math:`D^\top D` multiplies frequency (k, l) with, on the torus."""
+    r"""What :math:`D^\top D` multiplies each frequency with on the torus, (H, W // 2 + 1)."""
     k = torch.arange(height, dtype=torch.float64) / height
     l = torch.arange(width // 2 + 1, dtype=torch.float64) / width
-    return difference_gain(k[:, None], l).to(like)
+    gains = [difference_gain(torch.cos(2 * torch.pi * f)) for f in (k, l)]
+    return (gains[0][:, None] + gains[1]).to(like)
 
 
-def difference_gain(k, l):
-    r""":math:`|e^{2\pi ik} - 1|^2 + |e^{2\pi il} - 1|^2`, k and l in cycles per pixel."""
-    return 4 * torch.sin(torch.pi * k) ** 2 + 4 * torch.sin(torch.pi * l) ** 2
+def difference_gain(cosine):
+    r""":math:`|e^{2\pi ik} - 1|^2 = 2 - 2\cos 2\pi k`, k in cycles per pixel."""
+    return 2 - 2 * cosine
 
 
 def threshold(v: Tensor, level: float, penalty: str) -> Tensor:

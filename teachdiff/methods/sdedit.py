@@ -36,6 +36,11 @@ def sdedit_start(y, z, alpha_bar):
     return alpha_bar**0.5 * y + (1 - alpha_bar) ** 0.5 * z
 
 
+def put_back(m, known, own):
+    r""":math:`m\,x^{known} + (1 - m)\,x^{own}`."""
+    return m * known + (1 - m) * own
+
+
 def sdedit(
     prior,
     problem: InverseProblem,
@@ -90,7 +95,7 @@ def keep_seen(problem: InverseProblem) -> Transition:
 
     def transition(step: Step, x_t: Tensor, x0_hat: Tensor) -> tuple[Tensor, Tensor]:
         mean, std = ancestral(step, x_t, x0_hat)
-        mean = m * step.alpha_bar_prev**0.5 * y + (1 - m) * mean
-        return mean, m * (1 - step.alpha_bar_prev) ** 0.5 + (1 - m) * std
+        mean = put_back(m, step.alpha_bar_prev**0.5 * y, mean)
+        return mean, put_back(m, (1 - step.alpha_bar_prev) ** 0.5, std)
 
     return transition

@@ -126,7 +126,7 @@ def test_rotating_the_space_rotates_the_result(run, seed):
     world = World(seed)
     q, _ = torch.linalg.qr(random(seed + 7, N, N))
 
-    turn = lambda x: (x.flatten(1) @ q.mT).view(x.shape)  # noqa: E731
+    turn = lambda x: (x.reshape(-1, N) @ q.mT).view(x.shape)  # noqa: E731
     prior = GaussianPrior.from_covariance(
         world.schedule, (q @ world.mean).view(SHAPE), (lambda c: (c + c.mT) / 2)(q @ world.cov @ q.mT)
     )
