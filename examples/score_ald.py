@@ -48,7 +48,7 @@ problem = observe(camera, truth, sigma=sigma_from_unit_range(0.05))
 prior = load_prior(args.prior, args.device)
 for name, options in (
     ("DDPM chain, gamma = 0.3", {"gamma": 0.3}),
-    ("Langevin, gamma = 0.3", {"chain": "langevin", "gamma": 0.3}),
+    ("Langevin, gamma = 0.5", {"chain": "langevin", "gamma": 0.5, "step_size": 0.3}),
     ("Langevin, weight matched", {"chain": "langevin", "match": 5.0}),
 ):
     try:

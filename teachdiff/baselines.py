@@ -37,7 +37,7 @@ def classical(problem: InverseProblem, task: str) -> Answer:
 
 
 def on_unit_range(solve: Callable[[np.ndarray, InverseProblem], np.ndarray], problem: InverseProblem) -> Tensor:
-    """`solve` (an array (H, W, C) in [0, 1] and the problem) for each measurement of the batch, as images in [-1, 1]."""
+    """`solve`, of an array (H, W, C) in [0, 1] and the problem, for each measurement; as images in [-1, 1]."""
     unit = (problem.y.detach().double().cpu().numpy().transpose(0, 2, 3, 1) + 1) / 2
     images = [solve(array, problem) for array in unit]
     x = torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2) * 2 - 1)
@@ -85,8 +85,8 @@ def _wiener(y: np.ndarray, problem: InverseProblem) -> np.ndarray:
 def _richardson_lucy(y: np.ndarray, problem: InverseProblem) -> np.ndarray:
     """x <- x A^T(y / A x) / A^T 1, from grey, until the residual has the size of the noise; 64 rounds at most.
 
-    The number of rounds is its regulariser. scikit-image's takes the world beyond the border for black; with the camera's
-    own A and A^T nothing has to be supposed.
+    The number of rounds is its regulariser. scikit-image's takes the world beyond the border for black; with the
+    camera's own A and A^T nothing has to be supposed.
     """
     A = problem.operator
     counts = torch.from_numpy(y.transpose(2, 0, 1)[None]).clamp(min=0)  # it is for counts: nothing below 0

@@ -527,6 +527,7 @@ def compare(
     """Methods x tasks x images: a table, a contact sheet, rows.jsonl. Started again, it goes on where it stopped."""
     where = device_of(device)
     from teachdiff import compare as side_by_side
+    from teachdiff.baselines import BASELINES
     from teachdiff.checks import check_name
     from teachdiff.data import load_image, save_image, to_array
     from teachdiff.methods import METHODS
@@ -538,7 +539,7 @@ def compare(
         for name in chosen_tasks:
             check_name(name, TASKS, "task")
         for name in chosen_methods:
-            check_name(name, [*METHODS, *side_by_side.BASELINES], "method")
+            check_name(name, [*METHODS, *BASELINES], "method")
     check_seed(seed)
     if samples < 1 or every < 1:
         raise Usage(f"--samples and --every must be 1 or more; got {samples} and {every}.")

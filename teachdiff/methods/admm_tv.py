@@ -188,9 +188,9 @@ def threshold(v: Tensor, level: float, penalty: str) -> Tensor:
 
 
 def shrink(v, size, level):
-    r""":math:`v - \ell\,v/\max(\mathrm{size}, \ell)`: what the projection on the ball of radius :math:`\ell` leaves (Moreau).
+    r""":math:`v - \ell\,v/\max(\mathrm{size}, \ell)`: what the projection on the ball of radius :math:`\ell` leaves.
 
-    With size = \|v\| it is the soft threshold; with the length of a pair it shortens the pair by :math:`\ell`.
+    With size = \|v\| it is the soft threshold; with the length of a pair it shortens the pair by :math:`\ell` (Moreau).
     """
     return v - level * v / size.clamp(min=level)
 

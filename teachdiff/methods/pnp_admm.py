@@ -24,13 +24,12 @@ Zhang et al., "Plug-and-play image restoration with deep denoiser prior", 2021 (
 "Should penalized least squares regression be interpreted as maximum a posteriori estimation?", 2011.
 """
 
-import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from teachdiff.checks import check_finite, check_positive
+from teachdiff.checks import check_positive
 from teachdiff.methods.reverse import Observer, check_linear, check_problem
 from teachdiff.methods.reverse import denoiser as denoiser_of
 from teachdiff.noise import Noise
@@ -97,7 +96,7 @@ def pnp_admm(
 
 
 def data_step(A, y: Tensor, q: Tensor, weight: float) -> Tensor:
-    r""":math:`q + A^\top(AA^\top + wI)^{-1}(y - Aq)`, the minimiser of :math:`\lVert y-Ax\rVert^2 + w\lVert q-x\rVert^2`."""
+    r""":math:`q + A^\top(AA^\top + wI)^{-1}(y - Aq)`: it minimises :math:`\lVert y-Ax\rVert^2 + w\lVert q-x\rVert^2`."""
     return q + A.adjoint(A.resolvent(y - A(q), weight, 1.0))
 
 
@@ -112,7 +111,7 @@ def noise_levels(sigma: float, start: float, end: float | None, count: int) -> l
 
 
 def matched_denoiser(prior, levels: Sequence[float], clip_x0: bool | None) -> tuple[Denoiser, list[float]]:
-    r"""The prior as a denoiser (x, sigma) -> x, :math:`\hat x_0(\sqrt{\bar\alpha_t}\,x, t)`, and the levels it has for those asked."""
+    r"""The prior as a denoiser, :math:`\hat x_0(\sqrt{\bar\alpha_t}\,x, t)`, and its nearest levels to those asked."""
     schedule, denoise = prior.schedule, denoiser_of(prior, clip_x0)
     times = {level_of(schedule.alpha_bar[t].item()): t for t in map(schedule.nearest, levels)}
 

@@ -1,4 +1,4 @@
-r"""An over-exposed picture: :math:`y = \mathrm{clip}(g\,A_0 x,\, -1,\, 1)`. What is clipped is lost, and nothing is linear."""
+r"""An over-exposed picture: :math:`y = \mathrm{clip}(g\,A_0 x,\, -1,\, 1)`, which is not linear."""
 
 from typing import Any
 

@@ -55,7 +55,7 @@ RUNS = {
 }
 runs = pytest.mark.parametrize("run", RUNS)
 
-#: What these draw, and whether they walk a chain: nothing, and not. ADMM-TV looks at pixels, so no basis is like another.
+#: They draw nothing and walk no chain. ADMM-TV looks at neighbours, so it does not turn with the space.
 DETERMINISTIC = ("pnp_admm", "admm_tv")
 drawing = pytest.mark.parametrize("run", [run for run in RUNS if run not in DETERMINISTIC])
 

@@ -11,7 +11,6 @@ from teachdiff.methods import pnp_admm
 from teachdiff.methods.pnp_admm import data_step, noise_levels
 from teachdiff.operators import CircularConvolution, Downsample, GaussianBlur, Grey, Identity, Mask, random_mask
 from teachdiff.priors.gaussian import GaussianPrior
-from teachdiff.problems import InverseProblem
 
 seeds = st.integers(0, 2**31)
 I = torch.eye(N, dtype=torch.float64)

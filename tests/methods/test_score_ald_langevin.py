@@ -1,4 +1,4 @@
-"""ScoreALD as first published, by annealed Langevin moves: its exact law, its stationary law, and the released weight."""
+"""ScoreALD as first published, by annealed Langevin moves: its exact law, where it settles, the released weight."""
 
 import pytest
 import torch

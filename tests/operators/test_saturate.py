@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teachdiff import schedules
-from teachdiff.methods import METHODS, admm_tv, dps, pnp_admm, score_ald, sdedit, tweedie
+from teachdiff.methods import METHODS, dps, sdedit, tweedie
 from teachdiff.operators import Downsample, GaussianBlur, Identity, Mask, Saturate, random_mask
 from teachdiff.priors.gaussian import GaussianPrior
 from teachdiff.problems import InverseProblem, observe
@@ -83,7 +83,10 @@ def test_dps_lowers_the_misfit_of_the_clipped_picture(prior, problem):
     assert misfit(dps(prior, problem, zeta=0.3)) < 0.7 * misfit(dps(prior, problem, zeta=0.0))
 
 
-@pytest.mark.parametrize("method", [score_ald, pnp_admm, admm_tv, *(METHODS[n] for n in ("dmps", "ddrm", "pigdm", "hybrid") if n in METHODS)])  # fmt: skip
+LINEAR = [name for name in METHODS if name in ("score_ald", "pigdm", "dmps", "hybrid", "ddrm", "pnp_admm", "admm_tv")]
+
+
+@pytest.mark.parametrize("method", [METHODS[name] for name in LINEAR], ids=LINEAR)
 def test_methods_that_need_an_adjoint_refuse_it(method, prior, problem):
     with pytest.raises(ValueError, match=r"needs a linear operator with an adjoint; Saturate\(.*Use dps"):
         method(prior, problem)
