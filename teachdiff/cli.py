@@ -506,7 +506,11 @@ def _cells(row: "Row") -> list[str]:
 def compare(
     tasks: Annotated[str, typer.Option(help="Comma-separated.")] = DEFAULT_TASKS,
     methods: Annotated[
-        str, typer.Option(help="Comma-separated; beside the methods: classical, tv, nlm.")
+        str,
+        typer.Option(
+            help="Comma-separated; beside the methods: classical, biharmonic, telea, navier_stokes, wiener, "
+            "richardson_lucy, tv, nlm."
+        ),
     ] = DEFAULT_METHODS,
     prior: Prior = "photos",
     images: Annotated[

@@ -96,7 +96,7 @@ def pnp_admm(
 
 
 def data_step(A, y: Tensor, q: Tensor, weight: float) -> Tensor:
-    r""":math:`q + A^\top(AA^\top + wI)^{-1}(y - Aq)`: it minimises :math:`\lVert y-Ax\rVert^2 + w\lVert q-x\rVert^2`."""
+    r""":math:`q + A^\top(AA^\top + wI)^{-1}(y - Aq)`, minimising :math:`\lVert y-Ax\rVert^2 + w\lVert q-x\rVert^2`."""
     return q + A.adjoint(A.resolvent(y - A(q), weight, 1.0))
 
 
