@@ -11,19 +11,28 @@ with the means, variances and covariance under a Gaussian window of standard dev
 PSNR and SSIM are those of the same images in [0, 1] units (range 1). Every metric is computed per image
 and in float64 (LPIPS: in the precision of its network), never over a batch.
 
-Nothing here downloads. LPIPS needs the weights of a network that do not travel with this package; where
+FID alone compares two sets. With the means m, m' and covariances C, C' of a network's features over each,
+
+.. math::
+    \mathrm{FID} = \|m - m'\|^2 + \mathrm{tr}\big(C + C' - 2\,(C C')^{1/2}\big).
+
+Nothing here downloads. LPIPS and FID need the weights of networks that do not travel with this package; where
 they are not at hand, `MetricUnavailable` says in one line how to get them.
 
 Sources: Wang, Bovik, Sheikh and Simoncelli, 2004, Image quality assessment: from error visibility to
 structural similarity. Zhang, Isola, Efros, Shechtman and Wang, 2018, The unreasonable effectiveness of
 deep features as a perceptual metric, https://arxiv.org/abs/1801.03924 (version 0.1 of their weights).
+Heusel, Ramsauer, Unterthiner, Nessler and Hochreiter, 2017, GANs trained by a two time-scale update rule converge
+to a local Nash equilibrium, https://arxiv.org/abs/1706.08500.
 """
 
 import hashlib
 import importlib.util
 import os
 import sys
+import tempfile
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -181,7 +190,8 @@ class Lpips:
     ) -> None:
         path = find_weights(net, weights)
         self._build(net, device)
-        _load_backbone(self.model.net, path, BACKBONES[net])
+        saved = genuine(path, BACKBONES[net], "LPIPS")
+        load_features(self.model.net, {k: v for k, v in saved.items() if not k.startswith("classifier.")}, path)
 
     @classmethod
     def with_random_backbone(cls, net: str = "alex", seed: int = 0, *, device: torch.device | str = "cpu") -> "Lpips":
@@ -250,15 +260,19 @@ def find_weights(net: str, weights: str | Path | None = None) -> Path:
         MetricUnavailable: they are not there.
     """
     backbone = BACKBONES[check_name(net, BACKBONES, "LPIPS backbone")]
+    return _find(backbone, f"LPIPS ({net})", "TEACHDIFF_LPIPS_WEIGHTS", weights)
+
+
+def _find(backbone: Backbone, metric: str, variable: str, weights: str | Path | None) -> Path:
     cache = Path(torch.hub.get_dir()) / "checkpoints"
-    named = weights if weights is not None else os.environ.get("TEACHDIFF_LPIPS_WEIGHTS") or None
+    named = weights if weights is not None else os.environ.get(variable) or None
     path = Path(named).expanduser() if named is not None else cache
     if path.is_dir() or not path.suffix:
         path = path / backbone.file
     if path.is_file():
         return path
     raise MetricUnavailable(
-        f"LPIPS ({net}) needs the weights {backbone.file}, and they are not at {path}; "
+        f"{metric} needs the weights {backbone.file}, and they are not at {path}; "
         f"`{backbone.command}` fetches them into {cache}."
     )
 
@@ -268,27 +282,27 @@ def _kept_lpips(net: str, weights: Path, device: str) -> Lpips:
     return Lpips(net, weights, device=device)
 
 
-def _load_backbone(network: torch.nn.Module, path: Path, backbone: Backbone) -> None:
-    """Copy torchvision's weights into lpips' slices of the same network, every one of them.
+def genuine(path: Path, backbone: Backbone, metric: str) -> dict[str, Tensor]:
+    """The tensors of a file of published weights whose sha256 is the one that its name ends in.
 
-    Layer `features.3` of torchvision is `slice2.3` in lpips.
+    Raises:
+        MetricUnavailable: it cannot be read, or is another file.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise MetricUnavailable(f"the LPIPS weights at {path} cannot be read: {error}") from error
+        raise MetricUnavailable(f"the {metric} weights at {path} cannot be read: {error}") from error
     found = hashlib.sha256(content).hexdigest()
     if not found.startswith(backbone.digest):
         raise MetricUnavailable(
             f"{path} is not the genuine {backbone.file}: its sha256 starts with {found[:8]}, not {backbone.digest}; "
             f"remove it, and `{backbone.command}` fetches it again."
         )
-    saved = torch.load(path, map_location="cpu", weights_only=True)
-    load_features(network, {k: v for k, v in saved.items() if not k.startswith("classifier.")}, path)
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def load_features(network: torch.nn.Module, saved: dict[str, Tensor], path: Path) -> None:
-    """Copy `features.N.*` into `sliceK.N.*`, or list in one error what does not fit.
+    """Copy torchvision's `features.N.*` into lpips' `sliceK.N.*`, or list in one error what does not fit.
 
     Raises:
         ValueError: a missing, unexpected or wrongly shaped tensor.
@@ -305,20 +319,97 @@ def load_features(network: torch.nn.Module, saved: dict[str, Tensor], path: Path
     network.load_state_dict({name: saved[key] for name, key in theirs.items()})
 
 
+INCEPTION = Backbone(
+    "weights-inception-2015-12-05-6726825d.pth",
+    'python -c "from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3 as F; '
+    "F('inception-v3-compat', ['2048'])\"",
+    1,
+)
+
+
+def fid(
+    images: Iterable[Tensor],
+    references: Iterable[Tensor],
+    *,
+    extractor: torch.nn.Module | None = None,
+    weights: str | Path | None = None,
+    device: torch.device | str = "cpu",
+) -> float:
+    """The Fréchet Inception distance of two sets, by torchmetrics: batches (B, 3, H, W) in [-1, 1] each -> a number.
+
+    It is biased upwards, the more the fewer images there are: two figures are comparable only where they come from
+    as many. The images are seen as pictures are saved, clamped and in 8 bits.
+
+    Arguments:
+        extractor: another network, uint8 (B, 3, H, W) -> features (B, D), in place of Inception's 2048 features.
+        weights: Inception's file, or the folder that holds it; else the environment variable TEACHDIFF_FID_WEIGHTS,
+            else torch's cache. They are never downloaded.
+
+    Raises:
+        MetricUnavailable: torchmetrics or torch-fidelity is not installed, the weights are missing or damaged, or
+            a set has fewer than two images.
+        TypeError, ValueError: no finite images with 3 channels.
+    """
+    _need("FID", "fid", "torchmetrics", *(["torch_fidelity"] if extractor is None else []))
+    path = _find(INCEPTION, "FID", "TEACHDIFF_FID_WEIGHTS", weights) if extractor is None else None
+    sets = {True: list(references), False: list(images)}
+    counts = {real: sum(len(batch) for batch in batches) for real, batches in sets.items()}
+    if min(counts.values()) < 2:
+        raise MetricUnavailable(f"FID needs the spread of two images or more; got {min(counts.values())}.")
+    distance = _frechet(extractor, path).to(device)
+    for real, batches in sets.items():
+        for batch in batches:
+            check_images(batch, "an image")
+            check_finite(batch, "an image")
+            if batch.shape[1] != 3:
+                raise ValueError(f"FID takes images with 3 channels; got {batch.shape[1]}.")
+            for image in batch.split(1):  # one by one: a convolution may round differently for another batch
+                distance.update(_bytes(image).to(device), real=real)
+    return float(distance.compute())
+
+
+def _bytes(x: Tensor) -> Tensor:
+    """floor(127.5 (x + 1) + 1/2), as in `teachdiff.data`."""
+    return ((x.detach().double().clamp(-1, 1) + 1) * 127.5 + 0.5).floor().to(torch.uint8)
+
+
+def _frechet(extractor: torch.nn.Module | None, path: Path | None) -> Any:
+    """torchmetrics' accumulator. It shall not wait for other processes: only one computes it."""
+    if importlib.util.find_spec("torchvision") is not None:
+        _import_torchvision()  # torchmetrics imports it where it is installed
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    if extractor is not None or path is None:
+        return FrechetInceptionDistance(feature=extractor, sync_on_compute=False)
+    # torch-fidelity would unpickle whatever the file holds: it gets a copy of the tensors alone.
+    with tempfile.TemporaryDirectory() as folder:
+        safe = Path(folder) / "inception.pth"
+        torch.save(genuine(path, INCEPTION, "FID"), safe)
+        return FrechetInceptionDistance(2048, feature_extractor_weights_path=str(safe), sync_on_compute=False)
+
+
 def _import_lpips() -> Any:
     """The lpips package, whose import needs torchvision's."""
-    for package in ("lpips", "torchvision"):
+    _need("LPIPS", "metrics", "lpips", "torchvision")
+    _import_torchvision()
+    import lpips
+
+    return lpips
+
+
+def _need(metric: str, extra: str, *packages: str) -> None:
+    for package in packages:
         if importlib.util.find_spec(package) is None:
-            raise MetricUnavailable(f"LPIPS needs the package {package}: pip install 'teachdiff[metrics]'")
+            raise MetricUnavailable(f"{metric} needs the package {package}: pip install 'teachdiff[{extra}]'")
+
+
+def _import_torchvision() -> None:
     try:
         import torchvision  # noqa: F401
     except RuntimeError as error:
         if "operator torchvision::nms does not exist" not in str(error):
             raise
         _declare_torchvision_operators()
-    import lpips
-
-    return lpips
 
 
 _library: torch.library.Library | None = None

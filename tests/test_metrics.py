@@ -20,6 +20,7 @@ from teachdiff.metrics import (
     Lpips,
     MetricUnavailable,
     consistency,
+    fid,
     find_weights,
     load_features,
     lpips_distance,
@@ -462,3 +463,100 @@ def test_importing_metrics_loads_nothing_heavy():
     code = f"import sys, teachdiff.metrics; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# FID
+
+
+class Corners(torch.nn.Module):
+    """A stand-in for Inception: the means of the picture's quarters, 12 numbers of uint8 (B, 3, H, W)."""
+
+    num_features = 12
+
+    def forward(self, x):
+        assert x.dtype == torch.uint8
+        return torch.nn.functional.adaptive_avg_pool2d(x.double(), 2).flatten(1)
+
+
+def frechet(a, b):
+    """The distance of two sets of features, from its formula, by numpy: the trace of (C C')^(1/2) is that of the
+    symmetric (C^(1/2) C' C^(1/2))^(1/2)."""
+    covariances = [np.cov(f, rowvar=False) for f in (a, b)]
+    values, vectors = np.linalg.eigh(covariances[0])
+    root = vectors @ np.diag(np.sqrt(values.clip(0))) @ vectors.T
+    crossed = np.sqrt(np.linalg.eigvalsh(root @ covariances[1] @ root).clip(0)).sum()
+    gap = a.mean(0) - b.mean(0)
+    return gap @ gap + np.trace(covariances[0]) + np.trace(covariances[1]) - 2 * crossed
+
+
+def features(x):
+    picture = np.floor(127.5 * (x.numpy().clip(-1, 1) + 1) + 0.5)
+    b, c, h, w = picture.shape
+    return picture.reshape(b, c, 2, h // 2, 2, w // 2).mean((3, 5)).reshape(b, -1)
+
+
+@given(SEEDS, st.integers(16, 24), st.floats(-0.5, 0.5))
+def test_fid_is_the_distance_of_two_normal_laws(seed, count, shift):
+    x, r = images(seed, count, 3, 4, 6), images(seed + 1, count + 3, 3, 4, 6)
+    x = 1.5 * x + shift  # some of it outside the range: a picture shows it clamped
+    expected = frechet(features(x), features(r))
+    assert fid([x], [r], extractor=Corners()) == pytest.approx(expected, rel=1e-6, abs=1e-6)
+    assert fid([r], [r], extractor=Corners()) == pytest.approx(0, abs=1e-4)
+
+
+def test_fid_of_a_set_does_not_depend_on_its_batches_or_its_order():
+    x, r = images(0, 8, 3, 4, 6), images(1, 8, 3, 4, 6)
+    whole = fid([x], [r], extractor=Corners())
+    assert fid(x.split(3), r.split(1), extractor=Corners()) == whole
+    assert fid([x.flip(0)], [r], extractor=Corners()) == pytest.approx(whole, rel=1e-9)
+
+
+def test_fid_needs_two_images_of_three_channels():
+    two, one = images(0, 2, 3, 4, 4), images(0, 1, 3, 4, 4)
+    with pytest.raises(MetricUnavailable, match="two images or more; got 1"):
+        fid([one], [two], extractor=Corners())
+    with pytest.raises(ValueError, match="3 channels; got 1"):
+        fid([two[:, :1]], [two], extractor=Corners())
+    with pytest.raises(ValueError, match="NaN"):
+        fid([two * math.nan], [two], extractor=Corners())
+
+
+def test_without_inception_the_line_says_how_to_get_it(hub, monkeypatch, tmp_path):
+    monkeypatch.delenv("TEACHDIFF_FID_WEIGHTS", raising=False)
+    two = images(0, 2, 3, 4, 4)
+    with pytest.raises(MetricUnavailable, match=r"weights-inception-2015-12-05-6726825d\.pth") as reason:
+        fid([two], [two])
+    assert "\n" not in str(reason.value) and str(hub) in str(reason.value)
+    fake = tmp_path / metrics.INCEPTION.file
+    fake.write_bytes(b"something else")
+    monkeypatch.setenv("TEACHDIFF_FID_WEIGHTS", str(tmp_path))
+    with pytest.raises(MetricUnavailable, match="not 6726825d"):
+        fid([two], [two])
+    find_spec = metrics.importlib.util.find_spec
+    monkeypatch.setattr(metrics.importlib.util, "find_spec", lambda n: None if n == "torchmetrics" else find_spec(n))
+    with pytest.raises(MetricUnavailable, match=r"pip install 'teachdiff\[fid\]'"):
+        fid([two], [two], extractor=Corners())
+
+
+def test_fid_takes_inceptions_file(monkeypatch, tmp_path):
+    """Inception itself, its random weights in a file of a digest of their own."""
+    metrics._import_torchvision()
+    from torch_fidelity import feature_extractor_inceptionv3 as published
+    from torchmetrics.image.fid import NoTrainInceptionV3
+
+    torch.manual_seed(0)
+    with monkeypatch.context() as m:
+        m.setattr(published, "load_state_dict_from_url", lambda *a, **k: {})
+        m.setattr(published.FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
+        network = NoTrainInceptionV3("inception-v3-compat", ["2048"])
+    torch.save(network.state_dict(), tmp_path / "w.pth")
+    digest = hashlib.sha256((tmp_path / "w.pth").read_bytes()).hexdigest()[:8]
+    monkeypatch.setattr(metrics, "INCEPTION", Backbone(f"inception-{digest}.pth", "-", 1))
+    (tmp_path / "w.pth").rename(tmp_path / metrics.INCEPTION.file)
+    handed = {}
+    monkeypatch.setattr(metrics, "_frechet", lambda *a, real=metrics._frechet: handed.setdefault("fid", real(*a)))
+    monkeypatch.setattr("torchmetrics.image.fid._compute_fid", lambda *a: a[0].sum())  # roots of 2048 x 2048 take long
+    x, r = images(0, 2, 3, 8, 8), images(1, 2, 3, 8, 8)
+    fid([x], [r], weights=tmp_path)
+    expected = sum(network(metrics._bytes(image)).double() for image in r.split(1))
+    assert torch.equal(handed["fid"].real_features_sum, expected[0])
