@@ -10,6 +10,7 @@ What is heavy is imported inside the commands: `teachdiff --help` must not wait 
 import errno
 import functools
 import json
+import os
 import re
 import sys
 import tempfile
@@ -22,12 +23,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from teachdiff.settings import HELD_OUT, SIGMA, STEPS
+from teachdiff.settings import SIGMA, STEPS
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from teachdiff.compare import Case, Row
+    from teachdiff.compare import Row
+    from teachdiff.experiment import Experiment
 
 app = typer.Typer(
     name="teachdiff",
@@ -40,8 +42,6 @@ app = typer.Typer(
 
 DEFAULT_TASKS = "inpaint_box,inpaint_random,deblur_gaussian,sr4"
 DEFAULT_METHODS = "tweedie,sdedit,score_ald,dps"
-# Colour photographs of everyday scenes; scikit-image's others are of a retina and of galaxies.
-DEFAULT_PHOTOGRAPHS = ("cat", "coffee", "rocket")
 
 Task = Annotated[str, typer.Option(help="What was done to the image: see `teachdiff list`.", show_default=False)]
 Prior = Annotated[str, typer.Option(help="A bundled prior, or a file that `teachdiff train` wrote.")]
@@ -82,8 +82,8 @@ def command(f: Callable[..., None]) -> Callable[..., None]:
             stop(f"{error}", 1)
         except typer.Exit:  # a RuntimeError, by its class
             raise
-        except KeyboardInterrupt:
-            stop("Interrupted: nothing was written.", 1)
+        except KeyboardInterrupt as error:
+            stop(f"Interrupted: {str(error) or 'nothing was written.'}", 1)
         except (ValueError, TypeError, ArithmeticError, MemoryError, RuntimeError) as error:
             stop(str(error) or type(error).__name__, 1)
         except OSError as error:
@@ -125,6 +125,8 @@ def device_of(text: str):
     except RuntimeError as error:
         raise Usage(f"{text!r} is no device; write cpu, cuda, cuda:1 or mps.") from error
     if device.type == "cuda":
+        if device.index is None and "LOCAL_RANK" in os.environ:  # several processes share the GPUs of a machine
+            device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if (device.index or 0) >= count:
             raise Usage(f"--device {text}: torch sees {count} CUDA device(s) here. Use --device cpu.")
@@ -203,11 +205,6 @@ def check_seed(seed: int) -> None:
         raise Usage(f"--seed must be 0 or more; got {seed}.")
 
 
-def default_size(prior: str) -> int:
-    """Pixels a side: what the prior was made for, or what takes seconds."""
-    return 32 if prior == "portraits" else 64
-
-
 def writable(out: Path) -> Path:
     """The folder `out`, made and tried before anything is computed for it."""
     try:
@@ -220,22 +217,15 @@ def writable(out: Path) -> Path:
     return out
 
 
-def write_json(path: Path, value: Any) -> None:
-    from teachdiff.files import atomic
-
-    with atomic(path) as part:
-        part.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
 def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, allow_nan=False))
 
 
-def consoles():
-    """(for results, on stdout; for progress and messages, on stderr)."""
+def consoles(rank: int = 0):
+    """(for results, on stdout; for progress and messages, on stderr); of several processes only the first speaks."""
     from rich.console import Console
 
-    return Console(highlight=False), Console(stderr=True, highlight=False)
+    return Console(highlight=False, quiet=rank > 0), Console(stderr=True, highlight=False, quiet=rank > 0)
 
 
 def progress_bar(console, *extra):
@@ -243,7 +233,7 @@ def progress_bar(console, *extra):
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), *extra, TimeRemainingColumn()]
-    return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
+    return Progress(*columns, console=console, disable=console.quiet or not console.is_terminal, transient=True)
 
 
 def figure(value: float | None, digits: int = 2) -> str:
@@ -397,6 +387,8 @@ def restore(
     from teachdiff.checks import check_name
     from teachdiff.compare import degrade, method_options, run_case
     from teachdiff.data import save_image
+    from teachdiff.experiment import default_size
+    from teachdiff.files import write_json
     from teachdiff.methods import METHODS
     from teachdiff.metrics import psnr
     from teachdiff.priors.checkpoints import load_prior
@@ -502,6 +494,13 @@ def _cells(row: "Row") -> list[str]:
     ]
 
 
+Images = Annotated[
+    Path | None, typer.Option(help="A folder or zip; else held-out images that suit the prior.", show_default=False)
+]
+Include = Annotated[str, typer.Option(help="Only images whose path inside --images starts so.")]
+Every = Annotated[int, typer.Option(help="Only every n-th image, from the first on.")]
+
+
 @command
 def compare(
     tasks: Annotated[str, typer.Option(help="Comma-separated.")] = DEFAULT_TASKS,
@@ -513,32 +512,31 @@ def compare(
         ),
     ] = DEFAULT_METHODS,
     prior: Prior = "photos",
-    images: Annotated[
-        Path | None, typer.Option(help="A folder or zip; else held-out images that suit the prior.", show_default=False)
-    ] = None,
+    images: Images = None,
     sigma: Sigma = SIGMA,
     steps: Steps = STEPS,
     seed: Seed = 0,
     device: Device = "cpu",
     size: Size = None,
-    include: Annotated[str, typer.Option(help="Only images whose path inside --images starts so.")] = "",
-    every: Annotated[int, typer.Option(help="Only every n-th image, from the first on.")] = 1,
+    include: Include = "",
+    every: Every = 1,
     samples: Annotated[int, typer.Option(help="Restore so often and average the images.")] = 1,
     set_: Set = None,
     out: Out = Path("out/compare"),
     json_: Json = False,
 ) -> None:
-    """Methods x tasks x images: a table, a contact sheet, rows.jsonl. Started again, it goes on where it stopped."""
-    where = device_of(device)
-    from teachdiff import compare as side_by_side
+    """Methods x tasks x images: tables, a contact sheet, rows. Started again, it goes on where it stopped."""
     from teachdiff.baselines import BASELINES
     from teachdiff.checks import check_name
-    from teachdiff.data import load_image, save_image, to_array
+    from teachdiff.compare import degrade, file_digest
+    from teachdiff.experiment import Experiment
     from teachdiff.methods import METHODS
     from teachdiff.priors.checkpoints import load_prior
     from teachdiff.problems import TASKS
+    from teachdiff.shards import this_shard
 
     chosen_tasks, chosen_methods = names_of(tasks, "--tasks"), names_of(methods, "--methods")
+    where = device_of(device)
     with usage():
         for name in chosen_tasks:
             check_name(name, TASKS, "task")
@@ -552,109 +550,78 @@ def compare(
     weights = prior_file(prior)
     truths = {name: x.to(where) for name, x in open_images(images, prior, size, include, every).items()}
     with usage():
-        cases = list(side_by_side.degrade(truths, chosen_tasks, sigma=sigma_ours, seed=seed))
+        for _ in degrade(dict(list(truths.items())[:1]), chosen_tasks, sigma=sigma_ours, seed=seed):
+            pass
     model = load_prior(prior, where)
-    T = model.schedule.T
-    shape = next(iter(truths.values())).shape
-    usual = {m: side_by_side.method_options(m, "default", T, steps, shape, given) for m in chosen_methods}
-    cost = {m: options.get("steps", 1) for m, options in usual.items()}
-    if any(count > 1 for count in cost.values()):
-        check_steps(steps, T)
-    writable(out)
-    kept = side_by_side.RowFile(out / "rows.jsonl")
-    base = {
-        "weights": side_by_side.file_digest(weights),
-        "sigma": sigma_ours,
-        "seed": seed,
-        "device": where.type,
-    }
-    digests = {name: side_by_side.image_digest(x) for name, x in truths.items()}
-    place = {name: i for i, name in enumerate(truths)}  # an image's noise depends on its place
-
-    def key(case: "Case", method: str) -> dict[str, Any]:
-        options = side_by_side.method_options(method, case.task, T, steps, shape, given)
-        about = {
-            "task": case.task,
-            "method": method,
-            "prior": prior,
-            "image": case.image,
-            "pixels": digests[case.image],
-        }
-        return base | about | {"place": place[case.image], "options": options, "samples": samples}
-
-    def picture(case: "Case", what: str) -> Path:
-        name = re.sub(r"[^\w.-]+", "_", case.image)
-        return out / "pictures" / case.task / f"{name}-{digests[case.image][:6]}.{what}.png"
-
-    def finished(case: "Case", method: str) -> "Row | None":
-        row = kept.find(key(case, method))
-        return row if row and (row.psnr is None or picture(case, method).is_file()) else None
-
-    results, messages = consoles()
-    side = next(iter(truths.values())).shape[-1]
-    messages.print(f"{len(truths)} images, {side} pixels a side; prior {prior}; {both_units(sigma)}", soft_wrap=True)
-    rows: list[Row] = []
-    try:
-        with progress_bar(messages) as bar:
-            whole = bar.add_task("", total=len(cases) * sum(cost.values()))
-            walk = side_by_side.compare(
-                model, truths, chosen_tasks, chosen_methods, sigma=sigma_ours, prior_name=prior, steps=steps,
-                seed=seed, samples=samples, options=given, finished=finished, on_step=lambda *_: bar.advance(whole),
-            )  # fmt: skip
-            for row, case, x0 in walk:
-                if x0 is not None:
-                    for what, x in (("truth", case.truth), ("measurement", case.measurement), (row.method, x0)):
-                        save_image(picture(case, what), x.clamp(-1, 1))
-                if finished(case, row.method) is None:
-                    kept.add(key(case, row.method), row)
-                rows.append(row)
-                spent = sum(cost[r.method] for r in rows)
-                bar.update(whole, description=f"{row.task} {row.image} {row.method}", completed=spent)
-                if bar.disable:
-                    messages.print(f"{row.task} {row.image} {row.method}: {figure(row.psnr)} dB", soft_wrap=True)
-    except KeyboardInterrupt as error:
-        raise Failure(
-            f"Interrupted: {len(rows)} of {len(cases) * len(chosen_methods)} rows are kept in {kept.path}; "
-            "the same command goes on from there."
-        ) from error
-
-    by_case = {(row.task, row.image, row.method): row for row in rows}
-    strips = []
-    for task in chosen_tasks:
-        for case in [c for c in cases if c.task == task][:SHEET_IMAGES]:
-            cells: list[Any] = [(to_array(case.truth), case.image), (to_array(case.measurement.clamp(-1, 1)), "")]
-            for method in chosen_methods:
-                row = by_case[task, case.image, method]
-                file = picture(case, method)
-                cells.append((to_array(load_image(file)), f"{row.psnr:.2f} dB") if row.psnr is not None else None)
-            strips.append(side_by_side.Strip(task, cells))
-    side_by_side.contact_sheet(out / "sheet.png", ["truth", "measurement", *chosen_methods], strips)
-    write_json(out / "results.json", [asdict(row) for row in rows])
+    with this_shard() as shard:
+        experiment = Experiment(
+            model, prior, file_digest(weights), truths, chosen_tasks, chosen_methods, sigma_ours, out,
+            steps=steps, seed=seed, samples=samples, options=given, shard=shard,
+        )  # fmt: skip
+        if any(experiment.cost(method) > 1 for method in chosen_methods):
+            check_steps(steps, model.schedule.T)
+        writable(out)
+        results, messages = consoles(shard.rank)
+        line = f"{len(truths)} images, {next(iter(truths.values())).shape[-1]} pixels a side; prior {prior}"
+        messages.print(f"{line}; {both_units(sigma)}", soft_wrap=True)
+        with walking(messages, [experiment]) as walk:
+            rows = walk(experiment)
+        if shard.rank:
+            return
+        found = experiment.write(rows)
     if json_:
         print_json([asdict(row) for row in rows])
         return
     from rich.table import Table
 
-    table = Table(title=f"Means over {len(truths)} images")
-    for column in ("task", "method", "PSNR dB", "SSIM", "LPIPS", "consistency", "evaluations", "seconds"):
-        table.add_column(column, justify="left" if column in ("task", "method") else "right")
-    means = side_by_side.averages(rows)
-    for mean in means:
-        table.add_row(mean.task, mean.method, *_cells(mean), end_section=mean.method == chosen_methods[-1])
+    table = Table(title=f"Means over {len(truths)} images; of PSNR also the standard error")
+    for column in ("task", "method", "PSNR dB", "SSIM", "LPIPS", "FID", "consistency", "evaluations", "seconds"):
+        left = column in ("task", "method")
+        table.add_column(column, justify="left" if left else "right", no_wrap=left)
+    for s in found:
+        cells = [with_error(s.mean["psnr"], s.standard_error["psnr"])]
+        cells += [figure(s.mean["ssim"], 3), figure(s.mean["lpips"], 3), figure(s.fid, 1)]
+        cells += [figure(s.mean["consistency"]), figure(s.mean["evaluations"], 0), figure(s.mean["seconds"], 1)]
+        table.add_row(s.task, s.method, *cells, end_section=s.method == chosen_methods[-1])
     results.print(table)
-    for note in sorted({note for mean in means for note in mean.notes}):
+    for note in sorted({note for summary in found for note in summary.notes}):
         results.print(f"  {_escape(note)}", soft_wrap=True)
-    results.print(f"Written to {out}: sheet.png, rows.jsonl, results.json, pictures/", soft_wrap=True)
+    results.print(
+        f"Written to {out}: sheet.png, results.json and .csv, summary.json and .csv, rows.jsonl, pictures/",
+        soft_wrap=True,
+    )
 
 
-SHEET_IMAGES = 6  # of each task, on the contact sheet
+def with_error(mean: float | None, error: float | None, digits: int = 2) -> str:
+    return figure(mean, digits) + ("" if error is None else f" ± {error:.{digits}f}")
+
+
+@contextmanager
+def walking(console, experiments: "list[Experiment]") -> "Iterator[Callable[[Experiment], list[Row]]]":
+    """A function that runs one of the experiments, under one bar for all of them; lines where there is no terminal."""
+    with progress_bar(console) as bar:
+        whole = bar.add_task("", total=sum(e.total_cost() for e in experiments))
+        spent = 0
+
+        def walk(experiment: "Experiment") -> "list[Row]":
+            def on_row(row: "Row") -> None:
+                nonlocal spent
+                spent += experiment.cost(row.method)
+                bar.update(whole, description=f"{row.task} {row.image} {row.method}", completed=spent)
+                if bar.disable:
+                    console.print(f"{row.task} {row.image} {row.method}: {figure(row.psnr)} dB", soft_wrap=True)
+
+            return experiment.run(on_row, lambda *_: bar.advance(whole))
+
+        yield walk
 
 
 def open_images(
-    images: Path | None, prior: str, size: int | None, include: str = "", every: int = 1
+    images: Path | None, prior: str, size: int | None, include: str = "", every: int = 1, count: int | None = None
 ) -> "dict[str, Tensor]":
     """Name -> (1, 3, size, size)."""
-    from teachdiff.data import astronaut_face, load_folder, photographs, portraits
+    from teachdiff.data import load_folder
+    from teachdiff.experiment import default_size, held_out
 
     size = default_size(prior) if size is None else size
     if size < 1:
@@ -666,12 +633,8 @@ def open_images(
         found = {name: batch[i : i + 1] for i, name in enumerate(names)}
     else:
         with usage():
-            if prior == "portraits":
-                batch = portraits(4, size, seed=HELD_OUT)
-                found = {f"portrait {i + 1}": batch[i : i + 1] for i in range(len(batch))}
-            else:
-                found = {"astronaut": astronaut_face(size), **photographs(DEFAULT_PHOTOGRAPHS, size)}
-    return dict(list(found.items())[::every])
+            found = held_out(prior, size, count)
+    return dict(list(found.items())[::every][:count])
 
 
 @command

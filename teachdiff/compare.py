@@ -27,6 +27,7 @@ from teachdiff.metrics import MetricUnavailable, consistency, lpips_distance, ps
 from teachdiff.noise import sample_seeds
 from teachdiff.problems import TASKS, InverseProblem, make_operator, observe
 from teachdiff.settings import settings
+from teachdiff.shards import ALONE, Shard
 
 UNCONDITIONAL = ("ddpm", "ddim")  # they sample the prior, whatever was measured
 
@@ -222,24 +223,37 @@ def repeat(case: Case, samples: int) -> Case:
     return replace(case, problem=many, seeds=sample_seeds(case.seeds[0], samples))
 
 
-def degrade(images: Mapping[str, Tensor], tasks: Iterable[str], *, sigma: float, seed: int = 0) -> Iterator[Case]:
+def degrade(
+    images: Mapping[str, Tensor],
+    tasks: Iterable[str],
+    *,
+    sigma: float,
+    seed: int = 0,
+    task_options: Mapping[str, Mapping[str, Any]] | None = None,
+    shard: Shard = ALONE,
+) -> Iterator[Case]:
     """Each image under each task: y = A x_0 + sigma z. Image i of a seed gets the same noise in every task.
 
     Arguments:
         images: name -> (1, C, H, W) in [-1, 1], all of one shape.
         sigma: in [-1, 1] units.
+        task_options: task -> options of its operator (see `teachdiff.problems.make_operator`).
+        shard: whose images to take; the others' are left out, and change nothing.
 
     Raises:
-        ValueError: an unknown task, or a size that a task cannot divide.
+        ValueError: an unknown task or option of one, or a size that a task cannot divide.
     """
     seeds = sample_seeds(seed, len(images))
     for task in tasks:
         check_name(task, TASKS, "task")
         operator = None
-        for own, (name, truth) in zip(seeds, images.items(), strict=True):
+        for i, (own, (name, truth)) in enumerate(zip(seeds, images.items(), strict=True)):
             check_images(truth, name)
             if operator is None or operator.input_shape != tuple(truth.shape[1:]):
-                operator = make_operator(task, tuple(truth.shape[1:]), seed=seed)
+                options = (task_options or {}).get(task, {})
+                operator = make_operator(task, tuple(truth.shape[1:]), seed=seed, **options)
+            if not shard.has(i):
+                continue
             yield Case(task, name, truth, observe(operator, truth, sigma, seed=[own]), [own])
 
 
@@ -279,7 +293,7 @@ def run_case(
             )
             run = replace(run, x0=run.x0.mean(0, keepdim=True))
     except FloatingPointError as error:
-        nothing = dict.fromkeys(["psnr", "ssim", "lpips", "consistency", "seconds", "evaluations", "peak_memory"])
+        nothing = dict.fromkeys(FIGURES)
         return Row(case.task, method, prior_name, case.image, seed, **nothing, notes=[f"no image: {error}"]), None
     figures, notes = measure(run.x0, case.truth, case.problem)
     if remark:
@@ -315,6 +329,8 @@ def compare(
     seed: int = 0,
     samples: int = 1,
     options: Mapping[str, Any] | None = None,
+    task_options: Mapping[str, Mapping[str, Any]] | None = None,
+    shard: Shard = ALONE,
     finished: Callable[[Case, str], Row | None] = lambda case, method: None,
     on_step: Callable[[Case, str], None] | None = None,
 ) -> Iterator[tuple[Row, Case, Tensor | None]]:
@@ -323,6 +339,7 @@ def compare(
     Arguments:
         sigma: in [-1, 1] units.
         samples, options: as for `run_case`.
+        task_options, shard: as for `degrade`.
         finished: gives the row of a case and a method that is known already, or None.
         on_step: called as on_step(case, method) in every step of every chain.
 
@@ -331,7 +348,7 @@ def compare(
     """
     for method in methods:
         check_name(method, [*METHODS, *BASELINES], "method")
-    for case in degrade(images, tasks, sigma=sigma, seed=seed):
+    for case in degrade(images, tasks, sigma=sigma, seed=seed, task_options=task_options, shard=shard):
         for method in methods:
             row = finished(case, method)
             if row is not None:
@@ -356,39 +373,78 @@ def compare(
             yield row, case, x0
 
 
-def averages(rows: Iterable[Row]) -> list[Row]:
-    """One row per task and method, its figures the means over images; None where any image has none.
+FIGURES = ("psnr", "ssim", "lpips", "consistency", "seconds", "evaluations", "peak_memory")
 
-    The image is named "mean of N".
+
+@dataclass(frozen=True)
+class Summary:
+    """What the rows of one method on one task say together.
+
+    Attributes:
+        images: how many, N.
+        mean: of each of `FIGURES` over the images; None where any image has none.
+        standard_error: of that mean, s / sqrt(N), from the spread s of the images (with N - 1); None for one image.
+        fid: the Fréchet Inception distance of the N restored images from the N true ones; None where there is none.
+        notes: the reasons for each None, each once.
     """
+
+    task: str
+    method: str
+    prior: str
+    seed: int
+    images: int
+    mean: dict[str, float | None]
+    standard_error: dict[str, float | None]
+    fid: float | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def flat(self) -> dict[str, Any]:
+        """The same as one level of names, for a table: psnr, psnr_standard_error, ..."""
+        whole = asdict(self)
+        means, errors, fid, notes = (whole.pop(name) for name in ("mean", "standard_error", "fid", "notes"))
+        figures = {k: v for name in FIGURES for k, v in ((name, means[name]), (f"{name}_standard_error", errors[name]))}
+        return whole | figures | {"fid": fid, "notes": notes}
+
+
+def mean_and_error(values: Sequence[float | None]) -> tuple[float | None, float | None]:
+    """(mean, its standard error): (None, None) where a value is missing, and no error for one value."""
+    known = [value for value in values if value is not None]
+    if not values or len(known) < len(values):
+        return None, None
+    mean = math.fsum(known) / len(known)
+    if len(known) == 1:
+        return mean, None
+    return mean, math.sqrt(math.fsum((v - mean) ** 2 for v in known) / (len(known) - 1) / len(known))
+
+
+def summaries(rows: Iterable[Row]) -> list[Summary]:
+    """One summary per task and method, in the order of the rows; without FID, which no row knows."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.task, row.method), []).append(row)
-
-    def mean(group: list[Row], name: str):
-        values = [getattr(row, name) for row in group]
-        return None if None in values else sum(values) / len(values)
-
-    names = ["psnr", "ssim", "lpips", "consistency", "seconds", "evaluations", "peak_memory"]
-    return [
-        Row(
-            task,
-            method,
-            group[0].prior,
-            f"mean of {len(group)}",
-            group[0].seed,
-            **{name: mean(group, name) for name in names},
-            notes=sorted({note for row in group for note in row.notes}),
+    found = []
+    for (task, method), group in groups.items():
+        figures = {name: mean_and_error([getattr(row, name) for row in group]) for name in FIGURES}
+        found.append(
+            Summary(
+                task,
+                method,
+                group[0].prior,
+                group[0].seed,
+                len(group),
+                {name: mean for name, (mean, _) in figures.items()},
+                {name: error for name, (_, error) in figures.items()},
+                notes=sorted({note for row in group for note in row.notes}),
+            )
         )
-        for (task, method), group in groups.items()
-    ]
+    return found
 
 
 class RowFile:
     """Rows on disk, each with the key of what it was computed from, so that a later run finds it again.
 
     One JSON object a line, {"key": ..., "row": ...}, replaced atomically with every row: what stands there
-    is always whole.
+    is always whole. There is one row for each task, method and image, as there is one picture.
 
     Raises:
         ValueError: the file holds something else.
@@ -396,33 +452,42 @@ class RowFile:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.lines: list[dict[str, Any]] = []
+        self.lines: dict[tuple[str, str, str], dict[str, Any]] = {}
         if not self.path.exists():
             return
         names = {f.name for f in fields(Row)}
         try:
             text = self.path.read_text(encoding="utf-8")
-            self.lines = [json.loads(line) for line in text.splitlines() if line.strip()]
-            whole = all(set(line) == {"key", "row"} and set(line["row"]) == names for line in self.lines)
+            lines = [json.loads(line) for line in text.splitlines() if line.strip()]
+            whole = all(set(line) == {"key", "row"} and set(line["row"]) == names for line in lines)
         except (UnicodeDecodeError, json.JSONDecodeError, TypeError):
             whole = False
         if not whole:
             raise ValueError(f"{self.path} holds something else than rows of a comparison. Move it, or choose another.")
+        self.lines = {self._place(line["row"]): line for line in lines}
+
+    @staticmethod
+    def _place(row: Mapping[str, Any]) -> tuple[str, str, str]:
+        return row["task"], row["method"], row["image"]
 
     def find(self, key: Mapping[str, Any]) -> Row | None:
         """The row that was computed from exactly this."""
-        for line in self.lines:
-            if line["key"] == key:
-                return Row(**line["row"])
-        return None
+        line = self.lines.get(self._place(key))
+        return Row(**line["row"]) if line and line["key"] == key else None
 
     def add(self, key: Mapping[str, Any], row: Row) -> None:
-        """Add a row; it takes the place of one of the same task, method and image, as its picture does."""
-        names = ("task", "method", "image")
-        self.lines = [line for line in self.lines if any(line["row"][n] != getattr(row, n) for n in names)]
-        self.lines.append({"key": dict(key), "row": asdict(row)})
+        """Add a row; it takes the place of one of the same task, method and image."""
+        self._add([{"key": dict(key), "row": asdict(row)}])
+
+    def take(self, other: "RowFile") -> None:
+        """Add the rows of another file and delete it."""
+        self._add(list(other.lines.values()))
+        other.path.unlink()
+
+    def _add(self, lines: Sequence[dict[str, Any]]) -> None:
+        self.lines |= {self._place(line["row"]): line for line in lines}
         with atomic(self.path) as part:
-            part.write_text("".join(json.dumps(line) + "\n" for line in self.lines), encoding="utf-8")
+            part.write_text("".join(json.dumps(line) + "\n" for line in self.lines.values()), encoding="utf-8")
 
 
 def image_digest(x: Tensor) -> str:

@@ -16,14 +16,15 @@ from teachdiff.compare import (
     Row,
     RowFile,
     Strip,
-    averages,
     compare,
     contact_sheet,
     degrade,
+    mean_and_error,
     measure,
     method_options,
     restore,
     run_case,
+    summaries,
 )
 from teachdiff.data import astronaut_face
 from teachdiff.methods import METHODS
@@ -32,6 +33,7 @@ from teachdiff.noise import sample_seeds
 from teachdiff.priors.gaussian import GaussianPrior
 from teachdiff.problems import TASKS, make_operator, observe
 from teachdiff.settings import SETTINGS, settings
+from teachdiff.shards import Shard
 
 SIZE = 16
 
@@ -185,30 +187,77 @@ def test_unconditional_methods_say_that_they_looked_away(prior, face):
     assert got.notes[0] == "a sample of the prior: the measurement was not used"
 
 
-def test_averages_are_means_and_never_made_up():
+def test_summaries_are_means_with_their_errors_and_never_made_up():
     rows = [
         row(psnr=20.0),
         row(psnr=30.0, image="j"),
+        row(psnr=22.0, image="k"),
         row(method="tweedie", psnr=None),
         row(method="tweedie", psnr=9.0),
+        row(method="ddpm"),
     ]
-    dps, tweedie = averages(rows)
-    assert (dps.psnr, dps.image, dps.lpips) == (25.0, "mean of 2", None)
-    assert tweedie.psnr is None
+    dps, tweedie, ddpm = summaries(rows)
+    assert (dps.images, dps.mean["psnr"], dps.mean["lpips"]) == (3, 24.0, None)
+    # deviations -4, 6, -2: variance 56 / 2, of the mean a third of it
+    assert dps.standard_error["psnr"] == pytest.approx(math.sqrt(28 / 3), rel=1e-12)
+    assert dps.standard_error["ssim"] == 0
+    assert tweedie.mean["psnr"] is tweedie.standard_error["psnr"] is None
+    assert (ddpm.mean["psnr"], ddpm.standard_error["psnr"]) == (20.0, None)
     assert dps.notes == ["lpips: no weights"]
+    flat = dps.flat()
+    assert (flat["psnr"], flat["psnr_standard_error"]) == (24.0, dps.standard_error["psnr"])
+    assert not any(isinstance(value, dict) for value in flat.values())
+
+
+def test_means_do_not_depend_on_the_order():
+    values = [0.1 * i for i in range(50)] + [1e8]
+    assert mean_and_error(values) == pytest.approx(mean_and_error(values[::-1]), rel=1e-15)
+    assert mean_and_error([]) == (None, None)
+
+
+def test_shards_take_every_image_once_and_change_none(prior, face):
+    images = {str(i): face.roll(i, -1) for i in range(5)}
+    whole = list(degrade(images, ["sr4", "denoise"], sigma=0.1, seed=3))
+    parts = [list(degrade(images, ["sr4", "denoise"], sigma=0.1, seed=3, shard=Shard(r, 3))) for r in range(3)]
+    assert [[case.image for case in part if case.task == "sr4"] for part in parts] == [["0", "3"], ["1", "4"], ["2"]]
+    by_name = {(case.task, case.image): case for part in parts for case in part}
+    assert len(by_name) == len(whole) == 10
+    for case in whole:
+        assert torch.equal(by_name[case.task, case.image].problem.y, case.problem.y)
+        assert by_name[case.task, case.image].seeds == case.seeds
+
+
+def test_a_task_takes_options(face):
+    options = {"inpaint_box": {"height": 2, "fill": -1}}
+    (case,) = degrade({"face": face}, ["inpaint_box"], sigma=0.1, task_options=options)
+    hidden = case.problem.operator.mask.values == 0
+    assert int(hidden.any(0).sum(0).max()) == 2
+    assert (case.measurement[0][hidden.expand(3, -1, -1)] == -1).all()
+    with pytest.raises(ValueError, match="Did you mean 'height'"):
+        list(degrade({"face": face}, ["inpaint_box"], sigma=0.1, task_options={"inpaint_box": {"heigth": 2}}))
+
+
+def key(**changes):
+    return {"task": "sr4", "method": "dps", "image": "i"} | changes
 
 
 def test_rows_survive(tmp_path):
     path = tmp_path / "rows.jsonl"
     file = RowFile(path)
-    file.add({"sigma": 0.1}, row())
-    file.add({"sigma": 0.3}, row(image="j", psnr=10.0))
-    file.add({"sigma": 0.2}, row(image="j", psnr=11.0))  # it takes the place of the one before
+    file.add(key(sigma=0.1), row())
+    file.add(key(image="j", sigma=0.3), row(image="j", psnr=10.0))
+    file.add(key(image="j", sigma=0.2), row(image="j", psnr=11.0))  # it takes the place of the one before
     again = RowFile(path)
-    assert again.find({"sigma": 0.1}) == row()
-    assert again.find({"sigma": 0.2}) == row(image="j", psnr=11.0)
-    assert again.find({"sigma": 0.3}) is None
+    assert again.find(key(sigma=0.1)) == row()
+    assert again.find(key(image="j", sigma=0.2)) == row(image="j", psnr=11.0)
+    assert again.find(key(image="j", sigma=0.3)) is None
     assert len(path.read_text().splitlines()) == 2
+    assert [p.name for p in tmp_path.iterdir()] == ["rows.jsonl"]
+    other = RowFile(tmp_path / "rows-1.jsonl")
+    other.add(key(sigma=0.4), row(psnr=9.0))
+    again.take(other)
+    assert RowFile(path).find(key(sigma=0.4)) == row(psnr=9.0)
+    assert RowFile(path).find(key(sigma=0.1)) is None
     assert [p.name for p in tmp_path.iterdir()] == ["rows.jsonl"]
 
 
