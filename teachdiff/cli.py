@@ -116,6 +116,23 @@ def names_of(text: str, option: str) -> list[str]:
     return names
 
 
+def tasks_of(text: str) -> list[str]:
+    from teachdiff.checks import check_name
+    from teachdiff.problems import TASKS
+
+    with usage():
+        return [check_name(name, TASKS, "task") for name in names_of(text, "--tasks")]
+
+
+def methods_of(text: str, *more: str) -> list[str]:
+    """Names of methods, or of `more`."""
+    from teachdiff.checks import check_name
+    from teachdiff.methods import METHODS
+
+    with usage():
+        return [check_name(name, [*METHODS, *more], "method") for name in names_of(text, "--methods")]
+
+
 def device_of(text: str):
     """The torch device, if this machine has it."""
     import torch
@@ -198,6 +215,22 @@ def prior_file(name: str) -> Path:
 def check_steps(steps: int, T: int) -> None:
     if not 1 <= steps <= T:
         raise Usage(f"--steps must lie in 1..{T} for this prior; got {steps}.")
+
+
+def check_chains(experiments: "list[Experiment]") -> None:
+    """No method walks more steps than its prior's schedule has."""
+    for e in experiments:
+        if any(e.cost(method) > 1 for method in e.methods):
+            check_steps(e.steps, e.prior.schedule.T)
+
+
+def check_sizes(images: "dict[str, Tensor]", tasks: list[str]) -> None:
+    """Each task can be done to images of this size, which they share."""
+    from teachdiff.problems import make_operator
+
+    with usage():
+        for task in tasks:
+            make_operator(task, tuple(next(iter(images.values())).shape[1:]))
 
 
 def check_seed(seed: int) -> None:
@@ -527,21 +560,13 @@ def compare(
 ) -> None:
     """Methods x tasks x images: tables, a contact sheet, rows. Started again, it goes on where it stopped."""
     from teachdiff.baselines import BASELINES
-    from teachdiff.checks import check_name
-    from teachdiff.compare import degrade, file_digest
+    from teachdiff.compare import file_digest
     from teachdiff.experiment import Experiment
-    from teachdiff.methods import METHODS
     from teachdiff.priors.checkpoints import load_prior
-    from teachdiff.problems import TASKS
     from teachdiff.shards import this_shard
 
-    chosen_tasks, chosen_methods = names_of(tasks, "--tasks"), names_of(methods, "--methods")
+    chosen_tasks, chosen_methods = tasks_of(tasks), methods_of(methods, *BASELINES)
     where = device_of(device)
-    with usage():
-        for name in chosen_tasks:
-            check_name(name, TASKS, "task")
-        for name in chosen_methods:
-            check_name(name, [*METHODS, *BASELINES], "method")
     check_seed(seed)
     if samples < 1 or every < 1:
         raise Usage(f"--samples and --every must be 1 or more; got {samples} and {every}.")
@@ -549,17 +574,14 @@ def compare(
     sigma_ours = sigma_of(sigma)
     weights = prior_file(prior)
     truths = {name: x.to(where) for name, x in open_images(images, prior, size, include, every).items()}
-    with usage():
-        for _ in degrade(dict(list(truths.items())[:1]), chosen_tasks, sigma=sigma_ours, seed=seed):
-            pass
+    check_sizes(truths, chosen_tasks)
     model = load_prior(prior, where)
     with this_shard() as shard:
         experiment = Experiment(
             model, prior, file_digest(weights), truths, chosen_tasks, chosen_methods, sigma_ours, out,
             steps=steps, seed=seed, samples=samples, options=given, shard=shard,
         )  # fmt: skip
-        if any(experiment.cost(method) > 1 for method in chosen_methods):
-            check_steps(steps, model.schedule.T)
+        check_chains([experiment])
         writable(out)
         results, messages = consoles(shard.rank)
         line = f"{len(truths)} images, {next(iter(truths.values())).shape[-1]} pixels a side; prior {prior}"
@@ -590,6 +612,119 @@ def compare(
         f"Written to {out}: sheet.png, results.json and .csv, summary.json and .csv, rows.jsonl, pictures/",
         soft_wrap=True,
     )
+
+
+@command
+def tune(
+    methods: Annotated[str, typer.Option(help="Comma-separated.", show_default=False)],
+    tasks: Annotated[str, typer.Option(help="Comma-separated.", show_default=False)],
+    grid: Annotated[
+        list[str],
+        typer.Option(help="An option and its candidates, zeta=1.5,3,6; repeat for several.", show_default=False),
+    ],
+    prior: Prior = "photos",
+    images: Annotated[
+        Path | None,
+        typer.Option(help="A folder or zip that no figure is stated for; portraits need none.", show_default=False),
+    ] = None,
+    metric: Annotated[str, typer.Option(help="psnr, ssim or lpips.")] = "psnr",
+    sigma: Sigma = SIGMA,
+    steps: Steps = STEPS,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    size: Size = None,
+    include: Include = "",
+    every: Every = 1,
+    count: Annotated[int, typer.Option(help="At most so many images.")] = 8,
+    out: Out = Path("out/tune"),
+    json_: Json = False,
+) -> None:
+    """Choose options by a small grid, on images that no figure is stated for. Started again, it goes on."""
+    from teachdiff import tune as choosing
+    from teachdiff.checks import check_name
+    from teachdiff.compare import file_digest
+    from teachdiff.experiment import Experiment, default_size, held_out
+    from teachdiff.files import write_json
+    from teachdiff.priors.checkpoints import load_prior
+    from teachdiff.settings import VALIDATION
+    from teachdiff.shards import this_shard
+
+    chosen_tasks, chosen_methods = tasks_of(tasks), methods_of(methods)
+    where = device_of(device)
+    with usage():
+        check_name(metric, choosing.METRICS, "metric")
+    check_seed(seed)
+    if count < 1 or every < 1:
+        raise Usage(f"--count and --every must be 1 or more; got {count} and {every}.")
+    values = dict(grid_of(text, chosen_methods) for text in grid)
+    sigma_ours = sigma_of(sigma)
+    weights = prior_file(prior)
+    if images is None and prior != "portraits":
+        raise Usage(
+            "tune needs --images that no figure is stated for, such as a validation part; the photographs that come "
+            "along are those that figures are stated for. Only --prior portraits makes images of its own."
+        )
+    if images is None:
+        with usage():
+            found = held_out(prior, default_size(prior) if size is None else size, count, VALIDATION)
+    else:
+        found = open_images(images, prior, size, include, every, count)
+    with usage():
+        choosing.check_unreported(found, prior)
+    check_sizes(found, chosen_tasks)
+    truths = {name: x.to(where) for name, x in found.items()}
+    model = load_prior(prior, where)
+    with this_shard() as shard:
+        base = Experiment(
+            model, prior, file_digest(weights), truths, chosen_tasks, chosen_methods, sigma_ours, out,
+            steps=steps, seed=seed, shard=shard,
+        )  # fmt: skip
+        with usage():
+            experiments = choosing.candidates(base, values)
+        check_chains(experiments)
+        writable(out)
+        results, messages = consoles(shard.rank)
+        messages.print(
+            f"{len(experiments)} candidates on {len(truths)} images; prior {prior}; {both_units(sigma)}", soft_wrap=True
+        )
+        with walking(messages, experiments) as walk:
+            rows = [walk(experiment) for experiment in experiments]
+        if shard.rank:
+            return
+    judged = choosing.judge(experiments, rows, values, metric)
+    write_json(out / "tune.json", [asdict(candidate) for candidate in judged])
+    if json_:
+        print_json([asdict(candidate) for candidate in judged])
+        return
+    from rich.table import Table
+
+    table = Table(title=f"{metric} on {len(truths)} images, with its standard error")
+    for column in ("task", "method", "options", metric):
+        table.add_column(column, justify="right" if column == metric else "left")
+    for task in chosen_tasks:
+        for c in (c for c in judged if c.task == task):
+            options = " ".join(f"{name}={value}" for name, value in c.options.items())
+            style = "bold" if c.best else None
+            table.add_row(task, c.method, options, with_error(c.mean, c.standard_error, 3), style=style)
+        table.add_section()
+    results.print(table)
+    shape = next(iter(truths.values())).shape
+    for c in (c for c in judged if c.best):
+        results.print(f"{c.method}:  {choosing.line(c, model.schedule.T, shape)}", markup=False, soft_wrap=True)
+        if c.edges:
+            results.print(f"  the best {', '.join(c.edges)} lies at the edge of the grid: widen it", soft_wrap=True)
+    if not any(c.best for c in judged):
+        notes = sorted({note for own in rows for row in own for note in row.notes})
+        raise Failure(f"no candidate has a {metric}: {'; '.join(notes)}")
+    results.print(f"Written to {out}: tune.json, and a folder for each candidate", soft_wrap=True)
+
+
+def grid_of(text: str, methods: list[str]) -> tuple[str, list[Any]]:
+    """--grid NAME=A,B,C as the name and its values, each as --set takes it."""
+    name, equals, values = text.partition("=")
+    if not equals or not values:
+        raise Usage(f"--grid takes NAME=VALUE,VALUE..., such as zeta=1.5,3,6; got {text!r}.")
+    return name, [options_of([f"{name}={value}"], methods)[name] for value in names_of(values, "--grid")]
 
 
 def with_error(mean: float | None, error: float | None, digits: int = 2) -> str:

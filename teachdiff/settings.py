@@ -2,11 +2,12 @@
 
 They belong to images in [-1, 1], measurement noise of 0.05 in [0, 1] units and chains of about 100
 steps. Each was chosen by mean PSNR on photographs kept for that, four of the `validation` part of the photographs
-that `photos` learned from, never on those that a figure is stated for:
+that `photos` learned from, never on those that a figure is stated for, as in
 
-    teachdiff compare --methods dps --tasks sr4 --set zeta=3 --images clothing-cc0.zip --include validation/ --every 90
+    teachdiff tune --methods dps --tasks sr4 --grid zeta=1.5,3,6 \\
+        --images clothing-cc0.zip --include validation/ --every 90
 
-once per candidate. The candidates were t_start 100, 200, 300, 400, 600; gamma 0.05 to 1; zeta 1.5 to 6.
+The candidates were t_start 100, 200, 300, 400, 600; gamma 0.05 to 1; zeta 1.5 to 6.
 Not tuned: `pigdm` and `ddrm` have the values of their papers, `dmps` that of its derivation, and `hybrid` those of
 its two parts, with half of the steps for each.
 
@@ -19,7 +20,8 @@ from typing import Any
 
 STEPS = 100  # of a chain, where nobody says otherwise
 SIGMA = 0.05  # of the measurement, in [0, 1] units, where nobody says otherwise
-HELD_OUT = 10**12  # a seed of portraits that no training run draws
+HELD_OUT = 10**12  # a seed of portraits that no training run draws: figures are stated for them
+VALIDATION = 2 * 10**12  # another one, for choosing options
 
 SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
     "tweedie": {"default": {}},
@@ -71,3 +73,13 @@ def settings(method: str, task: str, T: int = 1000, side: float = 64) -> dict[st
     if "zeta" in options:
         options["zeta"] *= side / 64
     return options
+
+
+def as_written(options: dict[str, Any], T: int = 1000, side: float = 64) -> dict[str, Any]:
+    """The options of a run as `SETTINGS` writes them: for T = 1000 and 64 pixels a side. `settings` undoes it."""
+    written = dict(options)
+    if "t_start" in written:
+        written["t_start"] = round(written["t_start"] * 1000 / T)
+    if "zeta" in written:
+        written["zeta"] = round(written["zeta"] * 64 / side, 10)
+    return written

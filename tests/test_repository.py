@@ -26,6 +26,7 @@ LAYERS = [
     {"baselines"},
     {"compare"},
     {"experiment"},
+    {"reproduce", "tune"},
     {"testing"},
     {"course"},
     {"tour"},
