@@ -727,6 +727,132 @@ def grid_of(text: str, methods: list[str]) -> tuple[str, list[Any]]:
     return name, [options_of([f"{name}={value}"], methods)[name] for value in names_of(values, "--grid")]
 
 
+@command
+def reproduce(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Tables; all; without any, a list of them.", show_default=False)
+    ] = None,
+    prior: Annotated[
+        str | None, typer.Option(help="In place of the table's: a bundled prior, or a file.", show_default=False)
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="A folder or zip, in place of the images that come along.", show_default=False)
+    ] = None,
+    include: Include = "",
+    every: Every = 1,
+    count: Annotated[
+        int | None, typer.Option(help="At most so many images; by default the table's number.", show_default=False)
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Steps of each chain; by default the table's.", show_default=False)
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    size: Size = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Write a page of all tables from the results in --out.", show_default=False)
+    ] = None,
+    out: Out = Path("out/reproduce"),
+    json_: Json = False,
+) -> None:
+    """A source's table: the printed figure beside ours, and whether the claimed orderings hold. It goes on, too."""
+    from teachdiff import reproduce as anew
+    from teachdiff.checks import check_name
+    from teachdiff.compare import file_digest
+    from teachdiff.files import atomic, write_json
+    from teachdiff.priors.checkpoints import load_prior
+    from teachdiff.published import TABLES
+    from teachdiff.shards import this_shard
+
+    with usage():
+        chosen = [n for name in names or [] for n in (TABLES if name == "all" else [check_name(name, TABLES, "table")])]
+    for option, number in (("--count", count), ("--steps", steps), ("--every", every)):
+        if number is not None and number < 1:
+            raise Usage(f"{option} must be 1 or more; got {number}.")
+    check_seed(seed)
+    where = device_of(device)
+    if prior is not None:
+        prior_file(prior)
+    given = None
+    if images is not None:
+        given = open_images(images, prior or "portraits", size, include, every)
+    elif include or every != 1:
+        raise Usage("--include and --every choose from the files of --images; without it, --count limits the images.")
+
+    @functools.cache
+    def load(name: str):
+        return load_prior(name, where), file_digest(prior_file(name))
+
+    with this_shard() as shard:
+        results, messages = consoles(shard.rank)
+        found = []
+        with usage():
+            plans = {
+                name: anew.plan(
+                    TABLES[name], load, out, prior=prior, images=given, count=count, steps=steps, size=size, seed=seed,
+                    device=where, shard=shard,
+                )
+                for name in chosen
+            }  # fmt: skip
+        experiments = [p.experiment for planned in plans.values() for p in planned if p.experiment is not None]
+        for e in experiments:
+            check_sizes(dict(e.images), list(e.tasks))
+        if chosen:
+            writable(out)
+        with walking(messages, experiments) as walk:
+            for name, planned in plans.items():
+                messages.print(name)
+                rows = {p.line.name: walk(p.experiment) for p in planned if p.experiment is not None}
+                if shard.rank:
+                    continue
+                result = anew.judge(TABLES[name], planned, rows)
+                command_ = f"teachdiff reproduce {name}" + "".join(
+                    f" --{option} {value}"
+                    for option, value, usual in (
+                        ("prior", prior, None), ("images", images, None), ("include", include, ""), ("every", every, 1),
+                        ("count", count, None), ("steps", steps, None), ("seed", seed, 0), ("device", device, "cpu"),
+                        ("size", size, None),
+                    )
+                    if value != usual
+                )  # fmt: skip
+                result["run"] = {"command": command_, "seed": seed, "device": where.type}
+                anew.sheet(out / name / "sheet.png", planned)
+                write_json(out / name / "result.json", result)
+                found.append(result)
+        if shard.rank:
+            return
+    if page is not None:
+        text = anew.page(out)
+        with atomic(page) as part:
+            part.write_text(text, encoding="utf-8")
+    if json_:
+        print_json(found)
+        return
+    from rich.table import Table
+
+    if not chosen:
+        table = Table(show_header=False, box=None, padding=(0, 2))
+        table.add_column(no_wrap=True, style="cyan")
+        for t in TABLES.values():
+            table.add_row(t.name, t.title)
+        results.print(table)
+    for result in found:
+        metrics = anew.shown(result)
+        table = Table(title=f"{result['table']}: {result['title']}; as printed / ours")
+        for column in ("", *metrics):
+            table.add_column(column, justify="right" if column else "left")
+        for line in result["lines"]:
+            table.add_row(line["name"], *(anew.both(line, metric) for metric in metrics))
+        results.print(table)
+        for text in anew.in_words(result):
+            results.print(text, soft_wrap=True, markup=False)
+        results.print()
+    if found:
+        results.print(f"Written to {out}: a folder for each table, with result.json and sheet.png", soft_wrap=True)
+    if page is not None:
+        results.print(f"Page: {page}", soft_wrap=True)
+
+
 def with_error(mean: float | None, error: float | None, digits: int = 2) -> str:
     return figure(mean, digits) + ("" if error is None else f" ± {error:.{digits}f}")
 
