@@ -22,7 +22,7 @@ class Line:
         printed: metric -> figures as printed, one for each image that the source shows (most show one, or a mean).
         options: of the method, in place of the tuned ones; what the source states.
         level: the source's t: SDEdit's start, or the noise that a single pass removes.
-        steps: of the chain, where the source's formula depends on their number.
+        steps: of the chain, where the source fixes them or its formula depends on their number.
         prior, images: the bundled prior and which images (see `teachdiff.reproduce.images_of`), where it is not
             the table's.
         unrun: why this line cannot be run here.
@@ -410,6 +410,7 @@ def _fabian_line(block: str, name: str, figures: str) -> Line:
         _fabian_tasks[task],
         _fabian[name],
         printed(psnr, lpips, ssim=ssim, fid=fid),
+        steps=20 if _fabian[name] == "ddrm" else None,
         prior=prior,
         images=images,
         unrun="Dirac needs a network trained for the degradation, not a prior" if _fabian[name] == "dirac" else "",
@@ -453,7 +454,7 @@ FABIAN = [
         },
         "sigma = 0.05 in [0, 1] units; Gaussian blur of 61 pixels and standard deviation 3 at 256 pixels a side "
         "(scaled by the root of the size here); a smooth mask that leaves black; DPS with 1000 evaluations, DDRM with "
-        "its default settings",
+        "its default settings (20 of them)",
         "in the text as extracted many numbers are lost: image counts, zeta, the penalties of both ADMMs",
         remarks=(
             "No one setting leads in all four columns: of FFHQ deblurring Dirac-DO has the best PSNR and a worse LPIPS "

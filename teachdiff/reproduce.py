@@ -352,7 +352,9 @@ def in_words(result: Mapping[str, Any]) -> list[str]:
             verdicts = f"printed {verdict(claim, 'printed')}, ours {verdict(claim, 'ours')}{count}"
             text.append(f"  {ordering(claim)}: {verdicts}")
     text += [f"- {remark}" for remark in result["remarks"]]
-    return text + [f"  {note}" for note in sorted({note for line in result["lines"] for note in line["notes"]})]
+    elsewhere = {*FIGURES, "fid"} - set(shown(result))  # why there is no figure that nobody asked for
+    notes = {note for line in result["lines"] for note in line["notes"] if note.partition(":")[0] not in elsewhere}
+    return text + [f"  {note}" for note in sorted(notes)]
 
 
 def _row(cells: Sequence[str]) -> str:
