@@ -786,6 +786,8 @@ def reproduce(
     with this_shard() as shard:
         results, messages = consoles(shard.rank)
         found = []
+        for name in {line.prior for n in chosen for line in TABLES[n].lines} if prior is None else {prior}:
+            load(name)  # before the question is judged: a damaged file is no wrong question
         with usage():
             plans = {
                 name: anew.plan(

@@ -145,6 +145,7 @@ class Experiment:
 
         Raises:
             ValueError: as `teachdiff.compare.compare`; or out/rows.jsonl holds something else.
+            RuntimeError: another process left its share undone.
             KeyboardInterrupt: with how many rows are kept, and where.
         """
         known = self._gathered()
@@ -175,8 +176,14 @@ class Experiment:
                 f"{count} of {whole} rows are kept in {own.path}; the same command goes on from there."
             ) from error
         everything = self._gathered()
-        rows = [everything.find(self.key(t, i, m)) for t in self.tasks for i in self.images for m in self.methods]
-        return [row for row in rows if row is not None]
+        found = [everything.find(self.key(t, i, m)) for t in self.tasks for i in self.images for m in self.methods]
+        rows = [row for row in found if row is not None]
+        if len(rows) < len(found):
+            raise RuntimeError(
+                f"{len(found) - len(rows)} of {len(found)} rows are missing in {everything.path}: a process ended "
+                "early. The same command goes on from there."
+            )
+        return rows
 
     def _gathered(self) -> RowFile:
         """rows.jsonl, when the first process has taken into it what the others left in files of their own."""

@@ -496,6 +496,18 @@ def test_train_reports_resumes_and_makes_a_prior(run, tmp_path, monkeypatch):
     assert Path("run/x.safetensors").read_bytes() == Path("run2/x.safetensors").read_bytes()
 
 
+def test_of_several_processes_each_has_a_gpu_of_its_own(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert cli.device_of("cuda") == torch.device("cuda:1")
+    assert cli.device_of("cuda:0") == torch.device("cuda:0")
+    assert cli.device_of("cpu") == torch.device("cpu")
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(cli.Usage, match="torch sees 2 CUDA device"):
+        cli.device_of("cuda")
+
+
 # The layer itself
 
 

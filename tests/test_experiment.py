@@ -105,6 +105,18 @@ def test_rows_that_other_processes_left_are_taken_up(experiment):
     assert not part.path.exists()
 
 
+def test_a_share_that_was_left_undone_is_said(experiment, monkeypatch):
+    monkeypatch.setattr(Shard, "wait", lambda self: None)  # as if the other process had come and gone
+    with pytest.raises(RuntimeError, match="4 of 12 rows are missing"):
+        replace(experiment, shard=Shard(0, 2)).run()
+    rows = replace(experiment, shard=Shard(1, 2)).run
+    assert not (experiment.out / "rows-1.jsonl").exists()
+    with pytest.raises(RuntimeError, match="4 of 12 rows are missing"):
+        rows()  # its own lie in a file of its own, until the first process takes them
+    assert len(experiment.run()) == 12
+    assert not (experiment.out / "rows-1.jsonl").exists()
+
+
 def test_held_out_images():
     assert torch.equal(held_out("portraits", 16, 6)["portrait 6"], portraits(6, 16, seed=HELD_OUT)[5:])
     assert list(held_out("photos", 16)) == ["astronaut", "cat", "coffee", "rocket"]

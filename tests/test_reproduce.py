@@ -326,6 +326,14 @@ def test_a_wrong_question_is_exit_code_2(run, tmp_path, arguments, words):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_damaged_checkpoint_is_no_wrong_question(run, tmp_path):
+    (tmp_path / "cut.safetensors").write_bytes(b"cut")
+    result = run("reproduce", "rajpal.table1", "--prior", "cut.safetensors")
+    assert result.exit_code == 1
+    assert "no readable safetensors" in " ".join(result.stderr.split())
+    assert [p.name for p in tmp_path.iterdir()] == ["cut.safetensors"]
+
+
 def test_a_damaged_result_is_said(run):
     Path("out/reproduce/liu.table").mkdir(parents=True)
     for text in ("nonsense", "{}", "[]"):
