@@ -1,6 +1,17 @@
 """The oracles: exact posteriors, the exact law of what a method puts out, and how far apart two laws are."""
 
+from teachdiff.exact.distances import Coverage, gaussian_wasserstein, mode_coverage, sliced_wasserstein
 from teachdiff.exact.law import output_law
 from teachdiff.exact.posterior import Posterior, gaussian_posterior, materialise, mixture_posterior
 
-__all__ = ["Posterior", "gaussian_posterior", "materialise", "mixture_posterior", "output_law"]
+__all__ = [
+    "Coverage",
+    "Posterior",
+    "gaussian_posterior",
+    "gaussian_wasserstein",
+    "materialise",
+    "mixture_posterior",
+    "mode_coverage",
+    "output_law",
+    "sliced_wasserstein",
+]

@@ -73,7 +73,7 @@ class Posterior:
     def _log_joint(self, x0: Tensor) -> Tensor:
         """log w_k + log N(x0; m_k, C_k), of shape (B, K), for x0 of shape (B, C, H, W)."""
         check_images(x0, "x0", shape=tuple(self.means.shape[2:]))
-        if len(x0) != len(self.weights):
+        if len(self.weights) not in (1, len(x0)):
             raise ValueError(f"x0 must have one image for each y, {len(self.weights)} of them; got {len(x0)}.")
         apart = (x0.to(self.means)[:, None] - self.means).flatten(2)
         values, vectors = torch.linalg.eigh(self.covariances)
@@ -84,7 +84,7 @@ class Posterior:
         return self.weights.log() + logs
 
     def log_prob(self, x0: Tensor) -> Tensor:
-        r""":math:`\log p(x_0 \mid y)`, of shape (B,), for one x0 for each y, (B, C, H, W).
+        r""":math:`\log p(x_0 \mid y)`, of shape (B,): x0 (B, C, H, W) has one image for each y, or many for one y.
 
         Raises:
             ValueError: the posterior is singular, as it is with sigma = 0, and has no density.
