@@ -39,7 +39,8 @@ def classical(problem: InverseProblem, task: str) -> Answer:
 def on_unit_range(solve: Callable[[np.ndarray, InverseProblem], np.ndarray], problem: InverseProblem) -> Tensor:
     """`solve`, of an array (H, W, C) in [0, 1] and the problem, for each measurement; as images in [-1, 1]."""
     unit = (problem.y.detach().double().cpu().numpy().transpose(0, 2, 3, 1) + 1) / 2
-    images = [solve(array, problem) for array in unit]
+    # some of scikit-image drops the axis of a single channel
+    images = [solve(array, problem).reshape(*problem.operator.input_shape[1:], -1) for array in unit]
     x = torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2) * 2 - 1)
     return x.to(problem.y).contiguous()
 

@@ -47,7 +47,9 @@ Task = Annotated[str, typer.Option(help="What was done to the image: see `teachd
 Prior = Annotated[str, typer.Option(help="A bundled prior, or a file that `teachdiff train` wrote.")]
 Sigma = Annotated[float, typer.Option(help="Standard deviation of the noise, in [0, 1] units (doubled inside).")]
 Steps = Annotated[int, typer.Option(help="Steps of each chain.")]
-Size = Annotated[int | None, typer.Option(help="Pixels a side: 64, or 32 for portraits.", show_default=False)]
+Size = Annotated[
+    int | None, typer.Option(help="Pixels a side: 64, or 32 for portraits, 8 for digits.", show_default=False)
+]
 Seed = Annotated[int, typer.Option(help="Of masks, noise and chains.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")]
 Out = Annotated[Path, typer.Option(help="Folder for the results.")]
@@ -403,7 +405,9 @@ def _escape(text: str) -> str:
 
 @command
 def restore(
-    image: Annotated[str, typer.Argument(help="A file; or astronaut, cat, coffee, hubble, retina, rocket.")],
+    image: Annotated[
+        str, typer.Argument(help="A file; or astronaut, cat, coffee, hubble, retina, rocket; digit-0 to digit-499.")
+    ],
     task: Task,
     method: Annotated[str, typer.Option(help="See `teachdiff list`.")] = "dps",
     prior: Prior = "photos",
@@ -435,10 +439,10 @@ def restore(
     sigma_ours = sigma_of(sigma)
     prior_file(prior)
     name, truth = open_image(image, default_size(prior) if size is None else size)
-    truth = truth.to(where)
+    model = load_prior(prior, where)
+    truth = suited(truth, model, name).to(where)
     with usage():
         case = next(degrade({name: truth}, [task], sigma=sigma_ours, seed=seed))
-    model = load_prior(prior, where)
     options = method_options(method, task, model.schedule.T, steps, truth.shape, given)
     if "steps" in options:
         check_steps(steps, model.schedule.T)
@@ -487,8 +491,8 @@ def restore(
 
 
 def open_image(image: str, size: int) -> "tuple[str, Tensor]":
-    """The name and the pixels, (1, 3, size, size), of a file or a photograph that comes along."""
-    from teachdiff.data import PHOTOGRAPHS, astronaut_face, load_image, photographs
+    """The name and the pixels, (1, C, size, size), of a file, or of a photograph or digit that comes along."""
+    from teachdiff.data import PHOTOGRAPHS, astronaut_face, digits, load_image, photographs
 
     if size < 1:
         raise Usage(f"--size must be 1 or more; got {size}.")
@@ -501,9 +505,30 @@ def open_image(image: str, size: int) -> "tuple[str, Tensor]":
             return "astronaut", astronaut_face(size)
         if image in PHOTOGRAPHS:
             return image, photographs([image], size)[image]
+    if found := re.fullmatch(r"digit-(\d+)", image):
+        pictures, _ = digits("held_out")
+        if int(found[1]) >= len(pictures):
+            raise Usage(f"the held-out digits are digit-0 to digit-{len(pictures) - 1}; got {image}.")
+        return image, pictures[int(found[1]) :][:1]
     if path.exists():
         raise Usage(f"{image} is a folder; give one image, or use `teachdiff compare --images {image}`.")
     raise Usage(f"there is no image file at {image}, and no photograph of that name ({', '.join(PHOTOGRAPHS)}).")
+
+
+def suited(x: "Tensor", model: Any, name: str) -> "Tensor":
+    """The image as this prior sees images: the mean of the channels where it has one, an error at another size."""
+    shape = getattr(model, "shape", None)  # a network's is open but for its channels
+    channels = shape[0] if shape else model.network.config["image_channels"]
+    if channels == 1 != x.shape[1]:
+        x = x.mean(1, keepdim=True)
+    if x.shape[1] != channels:
+        raise Usage(f"{name} has {x.shape[1]} channel(s), and this prior knows images of {channels}.")
+    if shape and tuple(x.shape[1:]) != tuple(shape):
+        raise Usage(
+            f"this prior knows images of {shape[1]} x {shape[2]} pixels only; {name} has {x.shape[2]} x {x.shape[3]}. "
+            f"Use --size {shape[1]}."
+        )
+    return x
 
 
 def _image_is_large_enough(path: Path, size: int) -> None:
@@ -573,9 +598,10 @@ def compare(
     given = options_of(set_, chosen_methods)
     sigma_ours = sigma_of(sigma)
     weights = prior_file(prior)
-    truths = {name: x.to(where) for name, x in open_images(images, prior, size, include, every).items()}
-    check_sizes(truths, chosen_tasks)
+    found = open_images(images, prior, size, include, every)
     model = load_prior(prior, where)
+    truths = {name: suited(x, model, name).to(where) for name, x in found.items()}
+    check_sizes(truths, chosen_tasks)
     with this_shard() as shard:
         experiment = Experiment(
             model, prior, file_digest(weights), truths, chosen_tasks, chosen_methods, sigma_ours, out,
@@ -882,7 +908,7 @@ def walking(console, experiments: "list[Experiment]") -> "Iterator[Callable[[Exp
 def open_images(
     images: Path | None, prior: str, size: int | None, include: str = "", every: int = 1, count: int | None = None
 ) -> "dict[str, Tensor]":
-    """Name -> (1, 3, size, size)."""
+    """Name -> (1, C, size, size)."""
     from teachdiff.data import load_folder
     from teachdiff.experiment import default_size, held_out
 

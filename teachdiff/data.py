@@ -1,7 +1,7 @@
 """Images: from files, folders and zips, from the packages that are installed anyway, and made up.
 
-Nothing here downloads. Images leave as float32 tensors (B, 3, H, W) in [-1, 1], except where a
-name says "array": uint8 of shape (H, W, 3). The two are tied by
+Nothing here downloads. Images leave as float32 tensors (B, 3, H, W) in [-1, 1] (digits have one
+channel), except where a name says "array": uint8 of shape (H, W, 3). The two are tied by
 
     x = a / 127.5 - 1,        a = floor(127.5 (x + 1) + 1/2),
 
@@ -29,6 +29,7 @@ from teachdiff.files import atomic
 __all__ = [
     "PHOTOGRAPHS",
     "astronaut_face",
+    "digits",
     "from_array",
     "image_arrays",
     "load_folder",
@@ -211,6 +212,28 @@ def astronaut_face(size: int = 64) -> Tensor:
     """
     top, left, side = _FACE
     return from_array(square_array(_photograph("astronaut")[top : top + side, left : left + side], size, "the face"))
+
+
+_DIGITS = Path(__file__).with_name("digits.npz")
+_PARTS = {"train": slice(0, 1297), "held_out": slice(1297, 1797)}
+
+
+def digits(part: str = "held_out") -> tuple[Tensor, Tensor]:
+    """Real handwritten digits: images (N, 1, 8, 8) in [-1, 1] and labels (N,).
+
+    A pixel is v / 8 - 1 for one of 17 levels v. The first 1297 of scikit-learn's 1797 are `train`, the last 500
+    `held_out`. Thirteen people wrote them all; who wrote which is not recorded, so a writer may be in both parts.
+
+    Source: E. Alpaydin and C. Kaynak, "Optical recognition of handwritten digits", UCI Machine Learning
+    Repository, 1998, https://doi.org/10.24432/C50P49, CC BY 4.0; the part that scikit-learn distributes, unchanged.
+
+    Raises:
+        ValueError: another part.
+    """
+    chosen = _PARTS[check_name(part, _PARTS, "part of the digits")]
+    with np.load(_DIGITS) as file:
+        images, labels = file["images"][chosen], file["labels"][chosen]
+    return torch.from_numpy(images)[:, None].float() / 8 - 1, torch.from_numpy(labels).long()
 
 
 def _photograph(name: str) -> np.ndarray:

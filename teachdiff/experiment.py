@@ -29,7 +29,7 @@ from teachdiff.compare import (
     method_options,
     summaries,
 )
-from teachdiff.data import astronaut_face, load_image, photographs, portraits, save_image, to_array
+from teachdiff.data import astronaut_face, digits, load_image, photographs, portraits, save_image, to_array
 from teachdiff.files import write_csv, write_json
 from teachdiff.metrics import MetricUnavailable, fid
 from teachdiff.settings import HELD_OUT, STEPS
@@ -42,18 +42,25 @@ EVERYDAY = ("cat", "coffee", "rocket")
 
 def default_size(prior: str) -> int:
     """Pixels a side: what the prior was made for, or what takes seconds."""
-    return 32 if prior == "portraits" else 64
+    return {"portraits": 32, "digits": 8}.get(prior, 64)
 
 
 def held_out(prior: str, size: int, count: int | None = None, seed: int = HELD_OUT) -> dict[str, Tensor]:
-    """Images that suit a prior and that it has not seen: name -> (1, 3, size, size).
+    """Images that suit a prior and that it has not seen: name -> (1, C, size, size).
 
-    Portraits from a seed that no training run draws, as many as wanted (four without `count`); for any other prior
-    the astronaut's face and three photographs, which come along.
+    Portraits from a seed that no training run draws, or held-out digits, as many as wanted (four without `count`); for
+    any other prior the astronaut's face and three photographs, which come along.
 
     Raises:
-        ValueError: more photographs than there are, or a size beyond theirs.
+        ValueError: more images than there are, or a size that they do not have.
     """
+    if prior == "digits":
+        batch, _ = digits("held_out")
+        if size != default_size(prior):
+            raise ValueError(f"the digits have 8 x 8 pixels; got {size}.")
+        if count is not None and not 1 <= count <= len(batch):
+            raise ValueError(f"there are {len(batch)} held-out digits; got {count}.")
+        return {f"digit-{i}": batch[i : i + 1] for i in range(4 if count is None else count)}
     if prior == "portraits":
         batch = portraits(4 if count is None else count, size, seed=seed)
         return {f"portrait {i + 1}": batch[i : i + 1] for i in range(len(batch))}

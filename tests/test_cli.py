@@ -402,6 +402,52 @@ def test_the_real_process_has_no_traceback(tiny, tmp_path):
 # list, prove, train
 
 
+# digits: one channel, 8 x 8
+
+
+def test_digits_are_compared_on_held_out_digits(run, tmp_path):
+    line = ["--prior", "digits", "--tasks", "inpaint_box,denoise,deblur_gaussian,sr2", "--methods", "dps,classical"]
+    result = run("compare", *line, "--steps", 5, "--out", tmp_path / "out", "--json")
+    assert result.exit_code == 0, result.stderr
+    rows = json.loads(result.stdout)
+    assert {row["image"] for row in rows} == {"digit-0", "digit-1", "digit-2", "digit-3"}
+    assert len(rows) == 4 * 4 * 2 and all(row["psnr"] > 0 for row in rows)
+    assert all(row["ssim"] is None and any("11 x 11" in note for note in row["notes"]) for row in rows)
+    assert all(row["lpips"] is None and any(note.startswith("lpips:") for note in row["notes"]) for row in rows)
+
+
+def test_a_digit_is_restored(run, tmp_path):
+    line = ["--task", "denoise", "--prior", "digits", "--steps", 5, "--out", tmp_path / "o"]
+    result = run("restore", "digit-499", *line)
+    assert result.exit_code == 0, result.stderr
+    assert load_image(tmp_path / "o" / "restored.png").shape == (1, 3, 8, 8)
+
+
+def test_a_colour_image_is_made_grey_for_a_prior_with_one_channel(run, tmp_path):
+    line = ["--task", "denoise", "--prior", "digits", "--steps", 5, "--out", tmp_path / "o"]
+    result = run("restore", "astronaut", *line)
+    assert result.exit_code == 0, result.stderr
+    pixels = to_array(load_image(tmp_path / "o" / "truth.png"))
+    assert (pixels == pixels[..., :1]).all()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (["restore", "digit-500", "--prior", "digits"], "digit-0 to digit-499"),
+        (["restore", "digit-1", "--prior", "photos"], "knows images of 3"),
+        (["restore", "astronaut", "--prior", "digits", "--size", 64], "Use --size 8"),
+        (["compare", "--prior", "digits", "--size", 16], "8 x 8"),
+    ],
+    ids=["number", "channels", "size", "size of all"],
+)
+def test_digits_asked_for_wrongly(run, tmp_path, line, message):
+    task = ["--task", "denoise"] if line[0] == "restore" else ["--tasks", "denoise"]
+    result = run(*line, *task, "--out", tmp_path / "out")
+    assert result.exit_code == 2 and message in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_list_names_everything_that_there_is(run):
     from derivations import registry
 

@@ -1,5 +1,6 @@
 """Data: portraits that depend on (seed, i) alone, files of every kind, photographs without downloads."""
 
+import hashlib
 import io
 import math
 import socket
@@ -20,6 +21,7 @@ from teachdiff import data, faces
 from teachdiff.data import (
     PHOTOGRAPHS,
     astronaut_face,
+    digits,
     from_array,
     image_arrays,
     load_folder,
@@ -500,3 +502,32 @@ def test_importing_data_loads_nothing_heavy():
     code = f"import sys, teachdiff.data; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# Digits
+
+
+def test_the_digits_are_scikit_learns():
+    """The sha256 of its 1797 rows of 64 values and a label, as uint8: `load_digits()` of scikit-learn 1.9.1."""
+    parts = [digits("train"), digits("held_out")]
+    assert [len(labels) for _, labels in parts] == [1297, 500]
+    images, labels = (torch.cat(pair) for pair in zip(*parts, strict=True))
+    assert images.shape == (1797, 1, 8, 8) and images.dtype == torch.float32
+    assert images.min() == -1 and images.max() == 1
+    rows = torch.cat([((images + 1) * 8).flatten(1), labels[:, None].float()], dim=1)
+    assert torch.equal(rows, rows.round())
+    digest = hashlib.sha256(rows.to(torch.uint8).numpy().tobytes()).hexdigest()
+    assert digest == "68aea062d35a127749050fa0e52dca09d6569ac08092c925610e0954e172dde2"
+
+
+@pytest.mark.peers
+def test_the_digits_are_those_of_an_installed_scikit_learn():
+    theirs = pytest.importorskip("sklearn.datasets", reason="needs scikit-learn").load_digits()
+    images, labels = (torch.cat(pair) for pair in zip(digits("train"), digits("held_out"), strict=True))
+    np.testing.assert_array_equal(images[:, 0].numpy(), theirs.images / 8 - 1)
+    np.testing.assert_array_equal(labels.numpy(), theirs.target)
+
+
+def test_an_unknown_part_of_the_digits():
+    with pytest.raises(ValueError, match="Did you mean 'held_out'"):
+        digits("heldout")

@@ -10,6 +10,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 SMALL = {
     "first_restoration": ["--size", "16", "--steps", "3"],
     "exact_law": ["--steps", "60"],
+    "fit_digits": ["--rounds", "3"],
     "printed_mistakes": ["--size", "16", "--t", "5"],
     "ddpm": ["--images", "1", "--steps", "2"],
     "ddim": ["--images", "1", "--steps", "1", "2"],

@@ -125,8 +125,7 @@ def condition(prior: GaussianPrior, problem: InverseProblem) -> tuple[Tensor, Te
     if measured is not None:
         seen = measured.values.expand(problem.operator.output_shape).flatten() > 0
         A, y = A[seen], y[:, seen]
-    root = materialise(lambda z: prior.sample(z) - prior.mean.like(z), prior.shape)
-    mean, cov, eps = prior.mean.values.flatten(), root @ root.mT, torch.finfo(A.dtype).eps
+    mean, cov, eps = prior.mean.values.flatten(), prior.covariance, torch.finfo(A.dtype).eps
     values, vectors = torch.linalg.eigh(A @ cov @ A.mT + problem.sigma**2 * torch.eye(len(A), dtype=A.dtype))
     if len(A) and not bool(values[0] > len(A) * eps * values[-1]):
         raise ValueError("A Sigma A^T + sigma^2 I is singular; the posterior needs a sigma above 0 here.")

@@ -1,4 +1,8 @@
-"""Priors on disk: one safetensors file that holds the weights and, as metadata, how to read them."""
+"""Priors on disk: one safetensors file that holds the weights and, as metadata, how to read them.
+
+Two formats: a network's weights, and a Gaussian mixture. Of a mixture's covariances the lower triangles are
+kept, row by row, so that what is read is symmetric, and half as long.
+"""
 
 import json
 from pathlib import Path
@@ -11,11 +15,14 @@ from safetensors.torch import save_file
 from teachdiff import schedules
 from teachdiff.checks import check_name
 from teachdiff.files import atomic as atomic  # also offered from here
+from teachdiff.priors.gaussian import GaussianPrior
+from teachdiff.priors.mixture import GaussianMixturePrior
 from teachdiff.priors.network import NetworkPrior
 from teachdiff.priors.unet import UNet
 from teachdiff.schedules import Schedule
 
 FORMAT = "teachdiff-prior-1"
+MIXTURE = "teachdiff-mixture-1"
 BUNDLED = Path(__file__).parent / "weights"
 SCHEDULES = {"linear": schedules.linear, "cosine": schedules.cosine}
 
@@ -38,6 +45,24 @@ def save_prior(
         "about": about or {},
     }
     tensors = {k: v.detach().cpu().to(dtype).contiguous() for k, v in network.state_dict().items()}
+    write(path, tensors, header)
+
+
+def save_mixture(
+    path: str | Path, prior: GaussianMixturePrior, *, schedule: dict[str, Any], about: dict[str, Any] | None = None
+) -> None:
+    """Write a mixture: weights in float64, means and covariances rounded to float32."""
+    n = torch.Size(prior.shape).numel()
+    rows, columns = torch.tril_indices(n, n)
+    tensors = {
+        "weights": prior.weights.values.clone(),
+        "means": torch.stack([c.mean.values for c in prior.components]).float(),
+        "covariances": torch.stack([c.covariance[rows, columns] for c in prior.components]).float(),
+    }
+    write(path, tensors, {"format": MIXTURE, "schedule": schedule, "labels": prior.labels, "about": about or {}})
+
+
+def write(path: str | Path, tensors: dict[str, torch.Tensor], header: dict[str, Any]) -> None:
     with atomic(path) as part:
         save_file(tensors, part, metadata={"teachdiff": json.dumps(header, sort_keys=True)})
 
@@ -47,15 +72,15 @@ def bundled_priors() -> dict[str, Path]:
     return {path.stem: path for path in sorted(BUNDLED.glob("*.safetensors"))}
 
 
-def load_prior(name: str | Path, device: torch.device | str = "cpu") -> NetworkPrior:
-    """A prior by the name of a bundled one, or from a file that `teachdiff train` wrote.
+def load_prior(name: str | Path, device: torch.device | str = "cpu") -> NetworkPrior | GaussianMixturePrior:
+    """A prior by the name of a bundled one, or from a file that `teachdiff train` or `save_mixture` wrote.
 
-    The weights load strictly, into float32: every missing, unexpected or wrongly shaped tensor is
-    listed in one error.
+    The weights load strictly, a network's into float32: every missing, unexpected or wrongly shaped tensor is
+    listed in one error. A mixture follows the device and dtype of the images that it is asked about.
 
     Raises:
         ValueError: no bundled prior has that name and no file is there; or the file is damaged,
-            of another format, or does not fit the network that it describes.
+            of another format, or does not fit what it describes.
     """
     bundled = bundled_priors()
     path = bundled.get(str(name), Path(name))
@@ -66,28 +91,63 @@ def load_prior(name: str | Path, device: torch.device | str = "cpu") -> NetworkP
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path} is no readable safetensors file ({error}). Copy or download it again.") from error
     if "teachdiff" not in metadata:
         raise ValueError(f"{path} does not say which network it belongs to; `teachdiff train` writes files that do.")
-    network, schedule, prediction = read_header(metadata["teachdiff"], path)
-    load_strictly(network, tensors, path)
+    header, schedule = read_header(metadata["teachdiff"], path)
+    if header["format"] == MIXTURE:
+        return read_mixture(header, schedule, tensors, path)
+    try:
+        network, prediction = UNet(**header["network"]), header["prediction"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"the header of {path} is wrong ({error}). Copy or train it again.") from error
+    load_strictly(network, {key: value.float() for key, value in tensors.items()}, path)
     network.requires_grad_(False).eval()
     return NetworkPrior(network, schedule, prediction).to(device)
 
 
-def read_header(text: str, path: Path) -> tuple[UNet, Schedule, str]:
-    """The network (not yet with its weights), the schedule and the prediction that a header describes."""
+def read_header(text: str, path: Path) -> tuple[dict[str, Any], Schedule]:
+    """A header of a known format, and the schedule that it describes."""
     try:
         header = json.loads(text)
-        if header["format"] != FORMAT:
-            raise ValueError(f"its format is {header['format']!r}; this version reads {FORMAT!r}")
+        if header["format"] not in (FORMAT, MIXTURE):
+            raise ValueError(f"its format is {header['format']!r}; this version reads {FORMAT!r} and {MIXTURE!r}")
         options = dict(header["schedule"])
         kind = check_name(options.pop("name"), SCHEDULES, "schedule")
-        return UNet(**header["network"]), SCHEDULES[kind](**options), header["prediction"]
+        return header, SCHEDULES[kind](**options)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"the header of {path} is wrong ({error}). Copy or train it again.") from error
+
+
+def read_mixture(
+    header: dict[str, Any], schedule: Schedule, tensors: dict[str, torch.Tensor], path: Path
+) -> GaussianMixturePrior:
+    """The mixture of a header and its tensors, or all that is wrong with the tensors in one error."""
+    expected = ("weights", "means", "covariances")
+    wrong = [f"missing: {key}" for key in expected if key not in tensors]
+    wrong += [f"unexpected: {key} {tuple(value.shape)}" for key, value in tensors.items() if key not in expected]
+    wrong += [f"{key}: holds NaN or infinite values" for key, v in tensors.items() if not torch.isfinite(v).all()]
+    if not wrong:
+        weights, means, packed = (tensors[key].double() for key in expected)
+        n = means[0].numel() if means.ndim == 4 and len(means) else 0
+        shapes = {"weights": (len(means),), "covariances": (len(means), n * (n + 1) // 2)}
+        if not n:
+            wrong.append(f"means: expected (K, C, H, W), got {tuple(means.shape)}")
+        for key, shape in shapes.items():
+            if n and tensors[key].shape != shape:
+                wrong.append(f"{key}: expected {shape}, got {tuple(tensors[key].shape)}")
+    if wrong:
+        raise ValueError(f"the tensors in {path} are no Gaussian mixture:\n  " + "\n  ".join(wrong))
+    rows, columns = torch.tril_indices(n, n)
+    matrices = torch.zeros(len(means), n, n, dtype=torch.float64)
+    matrices[:, rows, columns] = matrices[:, columns, rows] = packed
+    try:
+        components = [GaussianPrior.from_covariance(schedule, m, c) for m, c in zip(means, matrices, strict=True)]
+        return GaussianMixturePrior(weights, components, header.get("labels"))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"the tensors in {path} are no Gaussian mixture ({error}). Copy or fit it again.") from error
 
 
 def load_strictly(network: torch.nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:

@@ -77,6 +77,14 @@ class GaussianPrior:
         basis = DenseBasis((mean.shape[0], mean.shape[1], mean.shape[2]), vectors)
         return cls(schedule, mean, values.clamp(min=0).view(basis.shape), basis)
 
+    @property
+    def covariance(self) -> Tensor:
+        r""":math:`\Sigma` as a matrix (n, n), rows in the order of `mean.values.flatten()`; float64, on the CPU."""
+        n = self.variances.values.numel()
+        units = torch.eye(n, dtype=torch.float64).view(n, *self.shape)
+        root = self.basis.synthesise(units * self.variances.values.sqrt()).flatten(1)
+        return root.mT @ root
+
     def _whitened(self, x_t: Tensor, t: int | Tensor) -> tuple[Tensor, Tensor, Tensor]:
         r"""Coefficients of :math:`x_t - \sqrt{\bar\alpha_t}\mu`, their variances, and :math:`\bar\alpha_t`."""
         check_images(x_t, "x_t", shape=self.shape)

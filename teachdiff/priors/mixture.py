@@ -18,14 +18,22 @@ from teachdiff.tables import Table
 class GaussianMixturePrior:
     """Weights and Gaussian components that share one schedule and shape.
 
+    Arguments:
+        labels: what each component stands for, in words; nothing is computed with them.
+
     Raises:
-        ValueError: no component, weights that are negative or do not sum to 1, or components that
-            differ in shape or schedule.
+        ValueError: no component, weights that are negative or do not sum to 1, components that
+            differ in shape or schedule, or another number of labels.
     """
 
     clip_x0 = False
 
-    def __init__(self, weights: Sequence[float] | Tensor, components: Sequence[GaussianPrior]) -> None:
+    def __init__(
+        self,
+        weights: Sequence[float] | Tensor,
+        components: Sequence[GaussianPrior],
+        labels: Sequence[str] | None = None,
+    ) -> None:
         weights = torch.as_tensor(weights, dtype=torch.float64)
         if not components or weights.shape != (len(components),):
             raise ValueError(
@@ -38,7 +46,10 @@ class GaussianMixturePrior:
         same = all(torch.equal(c.schedule.alpha_bar, components[0].schedule.alpha_bar) for c in components)
         if len(shapes) > 1 or not same:
             raise ValueError(f"components must share one shape and one schedule; the shapes are {sorted(shapes)}.")
+        if labels is not None and len(labels) != len(components):
+            raise ValueError(f"labels must be one per component, {len(components)} of them; got {len(labels)}.")
         self.weights = Table(weights)
+        self.labels = None if labels is None else [str(label) for label in labels]
         self.components = list(components)
         self.schedule = components[0].schedule
         self.shape = components[0].shape
