@@ -19,7 +19,8 @@ MACHINERY = {"checker", "exact", "moments", "normal", "registry", "report", "spe
 # The order for a reader; a module that is not named here comes after these, and any derivation after those it leans on.
 READING_ORDER = (
     "vp_marginal", "posterior", "tweedie", "predictions", "reverse_mean", "reverse_variance", "ddim", "forward_sde",
-    "bayes_score", "sdedit", "likelihood_score", "dps", "pigdm", "dmps", "hybrid", "posterior_tweedie", "ddrm", "operators", "admm", "units",
+    "bayes_score", "sdedit", "likelihood_score", "dps", "pigdm", "dmps", "hybrid", "posterior_tweedie", "exactness", "ddrm",
+    "operators", "admm", "units",
 )  # fmt: skip
 
 

@@ -1040,6 +1040,55 @@ def report_of_checks(results: Any) -> None:
 
 
 @command
+def exactness(
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the page exactness.md and its plots.", show_default=False)
+    ] = None,
+    methods: Annotated[str | None, typer.Option(help="Comma-separated; all by default.", show_default=False)] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Two problems and short chains, in seconds.")] = False,
+    json_: Json = False,
+) -> None:
+    """Which methods sample the posterior: the bias of each against the exact one, as T grows and sigma shrinks."""
+    from teachdiff import exactness as ledger
+    from teachdiff.checks import check_name
+    from teachdiff.methods import METHODS
+
+    chosen = ledger.cases()
+    if methods is not None:
+        names = names_of(methods, "--methods")
+        with usage():
+            for name in names:
+                check_name(name, METHODS, "method")
+        chosen = [case for case in chosen if case.method in names]
+    if out is not None:
+        writable(out)
+    plan = ledger.QUICK if quick else ledger.FULL
+    results, messages = consoles()
+    rows = []
+    with progress_bar(messages) as bar:
+        points = sum(len(plan.points(ledger.WORLDS[name])) for name in plan.worlds)
+        task = bar.add_task("", total=points * len(chosen))
+        for row in ledger.measure_all(plan, chosen):
+            rows.append(row)
+            bar.update(task, advance=1, description=f"{row.world} {row.case}")
+    if out is not None:
+        for path in ledger.write_page(out, rows, chosen):
+            messages.print(f"Written: {path}", soft_wrap=True)
+    if json_:
+        print_json([asdict(row) for row in rows])
+        return
+    from rich.table import Table
+
+    table = Table(title="Verdicts", show_lines=True)
+    for column in ("method", "what it is", "proof"):
+        table.add_column(column)
+    for case in chosen:
+        table.add_row(case.title, _escape(f"{case.verdict}: {case.because}".removesuffix(": ")), case.derivation)
+    results.print(table)
+    results.print("--out DIR writes the figures as a page with plots, --json prints the rows.")
+
+
+@command
 def list_(json_: Json = False) -> None:
     """What there is: tasks, methods, priors, derivations."""
     found = catalogue()

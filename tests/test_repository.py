@@ -23,7 +23,7 @@ LAYERS = [
     {"problems"},
     {"methods"},
     {"exact"},
-    {"baselines"},
+    {"baselines", "exactness"},
     {"compare"},
     {"experiment"},
     {"reproduce", "tune"},

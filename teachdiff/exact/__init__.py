@@ -1,11 +1,12 @@
 """The oracles: exact posteriors, the exact law of what a method puts out, and how far apart two laws are."""
 
 from teachdiff.exact.distances import Coverage, gaussian_wasserstein, mode_coverage, sliced_wasserstein
-from teachdiff.exact.law import output_law
+from teachdiff.exact.law import NotAffine, output_law
 from teachdiff.exact.posterior import Posterior, gaussian_posterior, materialise, mixture_posterior
 
 __all__ = [
     "Coverage",
+    "NotAffine",
     "Posterior",
     "gaussian_posterior",
     "gaussian_wasserstein",

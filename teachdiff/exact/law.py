@@ -19,8 +19,14 @@ from torch import Tensor
 from teachdiff.problems import InverseProblem
 
 
+class NotAffine(ValueError):
+    """The output of a method is no affine function of its noise, so that its law is not Gaussian."""
+
+
 def output_law(method: Callable[..., Tensor], prior, problem: InverseProblem, **options) -> tuple[Tensor, Tensor]:
     r"""Mean (C, H, W) and covariance (n, n), n = C H W, of `method(prior, problem, **options)`.
+
+    A method that draws nothing has a law too: a point, whose covariance is 0.
 
     Arguments:
         method: affine in its noise for this prior and problem; that is checked at one random point.
@@ -28,30 +34,40 @@ def output_law(method: Callable[..., Tensor], prior, problem: InverseProblem, **
         options: of the method, except `noise` and `seed`.
 
     Raises:
-        ValueError: a batch of more than one, or a method that is not affine here.
+        NotAffine: a method that is not affine here.
+        ValueError: a batch of more than one.
     """
     if len(problem.y) != 1:
         raise ValueError(f"the law is that of one problem; this one is a batch of {len(problem.y)}.")
-    draws: list[tuple[int, tuple[int, ...]]] = []
+    sizes: list[int] = []
 
     def record(t: int, shape: tuple[int, ...]) -> Tensor:
-        draws.append((t, shape))
+        sizes.append(torch.Size(shape).numel())
         return problem.y.new_zeros(shape)
 
     method(prior, problem, noise=record, **options)
-    sizes = [torch.Size(shape).numel() for _, shape in draws]
     total = sum(sizes)
     probe = torch.randn(total, generator=torch.Generator().manual_seed(0), dtype=problem.y.dtype).to(problem.y.device)
-    noises = torch.cat([problem.y.new_zeros(1, total), torch.eye(total).to(problem.y), probe[None]])
-    pieces = iter(noises.split(sizes, dim=1))
-    batch = InverseProblem(problem.operator, problem.y.expand(len(noises), *problem.y.shape[1:]), problem.sigma)
-    x = method(prior, batch, noise=lambda t, shape: next(pieces).reshape(shape), **options)
+    done = 0
+
+    def units(t: int, shape: tuple[int, ...]) -> Tensor:
+        """The columns of this draw: only its own rows hold unit vectors, so no matrix of all draws is made."""
+        nonlocal done
+        n = torch.Size(shape[1:]).numel()
+        z = problem.y.new_zeros(shape[0], n)
+        z[1 + done : 1 + done + n] = torch.eye(n).to(z)
+        z[-1] = probe[done : done + n]
+        done += n
+        return z.view(shape)
+
+    batch = InverseProblem(problem.operator, problem.y.expand(total + 2, *problem.y.shape[1:]), problem.sigma)
+    x = method(prior, batch, noise=units, **options)
     mean, x = x[0], x.flatten(1)
     jacobian = (x[1:-1] - x[0]).mT
     predicted = x[0] + jacobian @ probe
     gap, scale = (predicted - x[-1]).abs().max(), x[1:].abs().max().clamp(min=1)
     if not bool(gap <= 1e-3 * torch.finfo(x.dtype).eps ** 0.5 * scale):
-        raise ValueError(
+        raise NotAffine(
             f"the method is not affine in its noise here: at a random point it gives a value that is {gap:.3g} "
             "from the affine one. The exact law needs a Gaussian prior, a linear operator and clip_x0 off."
         )

@@ -18,7 +18,7 @@ PER_STEP = 8  # twins of each step in the default run; -m slow takes all of them
 THEOREMS = {
     "vp_marginal", "posterior", "tweedie", "predictions", "reverse_mean", "reverse_variance", "ddim", "bayes_score",
     "sdedit", "likelihood_score", "dps", "dmps", "posterior_tweedie", "forward_sde", "ddrm", "admm", "operators",
-    "units", "pigdm", "hybrid",
+    "units", "pigdm", "hybrid", "exactness",
 }  # fmt: skip
 
 
