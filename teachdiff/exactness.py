@@ -56,7 +56,7 @@ SAMPLER = "sampler of the posterior as T grows"
 CONDITIONAL = "sampler of the posterior only if"
 NOT = "not a sampler of the posterior"
 PRIOR = "sampler of the prior; the measurement is not used"
-ESTIMATE = "an estimate: one image, no sampler"
+ESTIMATE = "an estimate, one image and no sampler"
 
 
 # The problems
@@ -157,7 +157,8 @@ WORLDS = {
         World("white", "16-D: N(0, I), blurred", _white, (30, 100), (1.0, 0.01)),
         World("smooth", "64-D: a smooth Gaussian field; its upper half is seen", _smooth, (30, 100), (1.0,)),
         World(
-            "two modes", "2-D: two far modes, which the reading tells apart a little", _two_modes, (100, 300), (1.0, 0.03)
+            "two modes", "2-D: two far modes, which the reading tells apart a little", _two_modes, (100, 300),
+            (1.0, 0.03),
         ),
         World(
             "digit", "64-D: the prior `digits`; of a 3 the upper half is seen, which a 7 has too", _digit, (100,), ()
@@ -275,7 +276,8 @@ CASES: tuple[Case, ...] = (
     Case(
         "ScoreALD, gamma = sigma", "score_ald", CONDITIONAL,
         "the prior is N(0, I): there the chain is Langevin's, and its fixed law is the posterior",
-        "exactness.score_ald", lambda steps, sigma: {"gamma": sigma}, exact_on=("pixel", "white"), limit=posterior_of_pixel,
+        "exactness.score_ald", lambda steps, sigma: {"gamma": sigma},
+        exact_on=("pixel", "white"), limit=posterior_of_pixel,
     ),
     Case(
         "DPS, likelihood step", "dps", NOT,
@@ -509,7 +511,7 @@ def write_page(out: Path, rows: Sequence[Row], chosen: Sequence[Case]) -> list[P
 def page_text(rows: Sequence[Row], chosen: Sequence[Case]) -> str:
     """The page in Markdown."""
     below = f"\n`{COMMAND}`\n"
-    parts = [INTRODUCTION, "## The verdicts\n", verdict_table(chosen), below]
+    parts = [INTRODUCTION, "## The verdicts\n", VERDICTS, verdict_table(chosen), below]
     parts += ["## One pixel, exactly\n", PIXEL, pixel_table(rows, chosen), below]
     parts += [
         "![Mean gap and variance ratio of each method against the number of steps](assets/exactness-steps.png)\n",
@@ -544,6 +546,9 @@ python3 run.py exactness --json         # the rows, for a program
 - **distance**: \(W_2\) between the two laws over the root of the posterior's total variance. 0 is the posterior, 1 is
   a point at its mean. Between samples it is sliced, and stands beside its floor: what two sets of exact samples have.
 """
+VERDICTS = """None of them samples the posterior of every prior, however many steps it takes. Those that are exact for some
+priors say for which.
+"""
 PIXEL = r"""The prior is \(\mathcal N(0, 1)\), \(\sigma = 0.1\), y = 1. Mean and variance of the output; T counts
 the steps of one continuous schedule. The last column is the limit of small steps in closed form, proved in
 `derivations/exactness.py` and `derivations/sdedit.py`: what differs from the posterior there is the method's own bias,
@@ -554,9 +559,9 @@ sigma diverges.
 """
 MORE = r"""\(\sigma = 0.1\) unless it says otherwise. A figure with ± was sampled.
 """
-MIXTURES = rf"""Shares of the samples in each mode beside the posterior's weights (of the digit: the four modes with most
-weight), and the exact p-value of their agreement: below {ALPHA:g} they do not agree. With 2000 samples and two modes the
-test misses a weight that is off by 0.08 in less than one case of a hundred.
+MIXTURES = rf"""Shares of the samples in each mode beside the posterior's weights (of the digit: the four modes with
+most weight), and the exact p-value of their agreement: below {ALPHA:g} they do not agree. With 2000 samples and two
+modes the test misses a weight that is off by 0.08 in less than one case of a hundred.
 """
 
 

@@ -9,6 +9,7 @@ import pytest
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SMALL = {
     "first_restoration": ["--size", "16", "--steps", "3"],
+    "digits": ["--steps", "20", "--samples", "20"],
     "exact_law": ["--steps", "60"],
     "fit_digits": ["--rounds", "3"],
     "printed_mistakes": ["--size", "16", "--t", "5"],
@@ -47,3 +48,11 @@ def test_an_example_shows_the_bias_that_it_speaks_of(tmp_path):
     assert figures["the posterior"] == ["0.9901", "0.0099"]
     mean, variance = map(float, figures["DPS, likelihood step"])
     assert mean > 0.995 and variance < 0.006
+
+
+def test_the_digits_example_tells_exact_samples_from_a_methods(tmp_path):
+    line = [sys.executable, str(EXAMPLES / "digits.py"), "--steps", "50", "--samples", "100"]
+    out = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    rows = {row[:24].strip(): row[24:].split() for row in out.splitlines() if "p-value" in row}
+    assert float(rows["exact samples"][-1]) > 1e-3 > float(rows["DPS, norm step"][-1])
+    assert (tmp_path / "digits.png").is_file()
