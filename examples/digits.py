@@ -1,6 +1,6 @@
 """Half of a digit is hidden. Which digit was it? The exact posterior says with which probability; do samplers agree?
 
-    python examples/digits.py --digit 49 --steps 100 --samples 300
+    python examples/digits.py --digit 121 --steps 100 --samples 200
 """
 
 # %% The prior: 20 Gaussians, two for each digit, fitted to real digits. Its score is exact, and so is its posterior.
@@ -15,9 +15,9 @@ from teachdiff.methods import ddpm, dps, score_ald
 from teachdiff.operators import Mask
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("--digit", type=int, default=49, help="one of the 500 held-out digits")
+parser.add_argument("--digit", type=int, default=121, help="one of the 500 held-out digits")
 parser.add_argument("--steps", type=int, default=100)
-parser.add_argument("--samples", type=int, default=300)
+parser.add_argument("--samples", type=int, default=200)
 parser.add_argument("--sigma", type=float, default=0.1, help="of the noise, for images in [-1, 1]")
 parser.add_argument("--out", default="digits.png")
 args = parser.parse_args()

@@ -126,7 +126,7 @@ def _two_modes(schedule: Schedule, sigma: float) -> tuple[Any, InverseProblem]:
     return GaussianMixturePrior([0.5, 0.5], parts), InverseProblem(seen, y, sigma)
 
 
-HALF_HIDDEN = 49  # a held-out 3 whose upper half may as well belong to a 7
+HALF_HIDDEN = 121  # a held-out 3 whose upper half may as well belong to a 2
 
 
 def _digit(schedule: Schedule, sigma: float) -> tuple[Any, InverseProblem]:
@@ -161,7 +161,7 @@ WORLDS = {
             (1.0, 0.03),
         ),
         World(
-            "digit", "64-D: the prior `digits`; of a 3 the upper half is seen, which a 7 has too", _digit, (100,), ()
+            "digit", "64-D: the prior `digits`; of a 3 the upper half is seen, which a 2 has too", _digit, (100,), ()
         ),
     )
 }  # fmt: skip
@@ -546,8 +546,8 @@ python3 run.py exactness --json         # the rows, for a program
 - **distance**: \(W_2\) between the two laws over the root of the posterior's total variance. 0 is the posterior, 1 is
   a point at its mean. Between samples it is sliced, and stands beside its floor: what two sets of exact samples have.
 """
-VERDICTS = """None of them samples the posterior of every prior, however many steps it takes. Those that are exact for some
-priors say for which.
+VERDICTS = """None of them samples the posterior of every prior, however many steps it takes. Those that are exact for
+some priors say for which.
 """
 PIXEL = r"""The prior is \(\mathcal N(0, 1)\), \(\sigma = 0.1\), y = 1. Mean and variance of the output; T counts
 the steps of one continuous schedule. The last column is the limit of small steps in closed form, proved in
