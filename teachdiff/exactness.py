@@ -307,7 +307,10 @@ CASES: tuple[Case, ...] = (
         "DPS to DMPS", "hybrid", NOT, "neither of its two halves is exact", "dps",
         lambda steps, sigma: {"step": "likelihood"},
     ),
-    Case("DDRM", "ddrm", NOT, "its variances are right for a prior that is a single point", "ddrm"),
+    Case(
+        "DDRM", "ddrm", NOT, "its marginals are right only if x0_hat is the truth; else too little variance is left",
+        "ddrm",
+    ),
     Case(
         "PnP-ADMM", "pnp_admm", ESTIMATE,
         "for a Gaussian prior and a constant noise level it converges to the posterior's mean", "admm",
