@@ -177,7 +177,8 @@ def _prepare(lhs, rhs):
     (lhs, rhs), sample = moments.replace_integrals(lhs, rhs)
     names: dict[sp.Symbol, str] = {}
     for kind in (sp.Subs, sp.Derivative, AppliedUndef):
-        for term in sorted(lhs.atoms(kind) | rhs.atoms(kind), key=str):
+        # Longest first: in G(A(x)) the outer value is one number, whatever the inner one is.
+        for term in sorted(lhs.atoms(kind) | rhs.atoms(kind), key=lambda e: (-len(str(e)), str(e))):
             number = sp.Dummy(str(term), positive=True) if term.is_positive else sp.Dummy(str(term), real=True)
             names[number] = str(term)
             lhs, rhs = lhs.xreplace({term: number}), rhs.xreplace({term: number})

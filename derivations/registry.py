@@ -20,7 +20,8 @@ MACHINERY = {"checker", "exact", "moments", "normal", "registry", "report", "spe
 READING_ORDER = (
     "vp_marginal", "posterior", "tweedie", "predictions", "reverse_mean", "reverse_variance", "ddim", "forward_sde",
     "bayes_score", "sdedit", "likelihood_score", "dps", "pigdm", "dmps", "hybrid", "posterior_tweedie", "exactness", "ddrm",
-    "operators", "admm", "units",
+    "operators", "admm", "units", "dirac_sde", "dirac_step", "dirac_score", "dirac_consistency", "dirac_bounds",
+    "dirac_lookahead", "dirac_schedule", "dirac_guidance",
 )  # fmt: skip
 
 

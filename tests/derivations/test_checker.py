@@ -507,3 +507,17 @@ def test_the_registry_puts_foundations_first():
 def test_svd_cases_do_not_confuse_singular_values_with_other_symbols():
     assert status(InSVD(A.T * A * vector("x", N), s**2 * vector("x", N))) == "refuted"
     assert status(Equal(tau, s)) == "refuted"
+
+
+# Functions of functions
+
+
+def test_a_function_of_a_function_is_one_number():
+    """Whichever name comes first in the alphabet: the value of the outer one is free, and the same on both sides."""
+    x_0, x_t = get("x_0", "x_t")
+    for names in ("AG", "GA"):
+        inner, outer = (sp.Function(name, real=True) for name in names)
+        one, other = outer(inner(x_0)), outer(inner(x_t))
+        assert Equal(2 * one - other, one, using={inner(x_t): inner(x_0)}).check().status == "proved"
+        assert Equal(one, other).check().status == "refuted"
+        assert Equal(one, inner(x_0)).check().status == "refuted"

@@ -18,7 +18,8 @@ PER_STEP = 8  # twins of each step in the default run; -m slow takes all of them
 THEOREMS = {
     "vp_marginal", "posterior", "tweedie", "predictions", "reverse_mean", "reverse_variance", "ddim", "bayes_score",
     "sdedit", "likelihood_score", "dps", "dmps", "posterior_tweedie", "forward_sde", "ddrm", "admm", "operators",
-    "units", "pigdm", "hybrid", "exactness",
+    "units", "pigdm", "hybrid", "exactness", "dirac_sde", "dirac_step", "dirac_score", "dirac_consistency",
+    "dirac_bounds", "dirac_lookahead", "dirac_schedule", "dirac_guidance",
 }  # fmt: skip
 
 
