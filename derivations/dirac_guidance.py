@@ -19,7 +19,7 @@ from sympy import Derivative, Function, diff, log, sqrt
 
 from derivations.checker import Derivation, Equal, InLaw, Unequal
 from derivations.dirac_sde import a_1, a_t, sigma_1, sigma_t, spread_t, x0_mean, x0_variance, y_1, y_t
-from derivations.symbols import declare, get
+from derivations.symbols import get
 
 mu, tau, eta, x_0, n_0, w, z, z_t, z_new, zeta = get("mu", "tau", "eta", "x_0", "n_0", "w", "z", "z_t", "z_new", "zeta")
 

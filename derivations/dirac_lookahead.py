@@ -22,15 +22,15 @@ from derivations.symbols import declare, get
 
 eta, h = get("eta", "h")
 D = [
-    declare(f"path{k}", tex, f"derivative {k} in time of A_t(x_0)", "real", (f"path{(k + 1) % 4}",))
-    for k, tex in enumerate(("A", "A'", "A''", "A'''"))
+    declare(f"path{k}", "A" + "'" * k, f"derivative {k} in time of A_t(x_0)", "real", (f"path{(k + 1) % 5}",))
+    for k in range(5)
 ]
 curvature = D[2]
 
 
 def path(shift):
-    """A_{t + shift}(x_0), to third order."""
-    return D[0] + shift * D[1] + shift**2 / 2 * D[2] + shift**3 / 6 * D[3]
+    """A_{t + shift}(x_0), to fourth order."""
+    return D[0] + shift * D[1] + shift**2 / 2 * D[2] + shift**3 / 6 * D[3] + shift**4 / 24 * D[4]
 
 
 delta = eta * h  # the small step; h is Delta t
@@ -42,10 +42,10 @@ small_back = (path(0) - path(delta)) / eta
 derivation = Derivation(
     name="dirac_lookahead",
     title="Look-ahead, look-back, and their small versions",
-    statement=r"For a path with three derivatives, $\delta=c\,\Delta t$ (here $c=\eta$, $\Delta t=h$): the errors of small look-ahead, look-back and small look-back "
-    r"are $-\frac{\Delta t(\Delta t-\delta)}2\ddot A$, $-\Delta t^2\ddot A$, $-\frac{\Delta t(\Delta t+\delta)}2\ddot A$, up to $O(\Delta t^3)$: "
+    statement=r"For a smooth path, $\delta=c\,\Delta t$ (here $c=\eta$, $\Delta t=h$): the errors of small look-ahead, look-back and small look-back "
+    r"are $-\frac{\Delta t(\Delta t-\delta)}2A''$, $-\Delta t^2A''$, $-\frac{\Delta t(\Delta t+\delta)}2A''$, up to $O(\Delta t^3)$: "
     r"ranked in this order with the small look-back in the middle. If $A_t(\Phi)=A_t(x_0)$ both look-backs are the same with $\Phi$ as with $x_0$.",
-    assumptions=["Taylor's theorem: A_{t+h} = A + h A' + h^2/2 A'' + h^3/6 A''' + O(h^4)."],
+    assumptions=["Taylor's theorem: A_{t+h} = A + h A' + h^2/2 A'' + ..., here to the fourth order."],
     leans_on=["dirac_consistency"],
     steps=[
         SameOrder(
@@ -86,7 +86,7 @@ derivation = Derivation(
             small_ahead - ahead,
             0,
             "A shrinking delta does not help the small look-ahead: the error stays, unless the path is straight.",
-            using={D[3]: 0},
+            using={D[3]: 0, D[4]: 0},
         ),
         Equal(
             A_2(x_b) - G(A_2(x_b)),
