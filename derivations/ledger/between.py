@@ -2,11 +2,12 @@ r"""What no document shows alone: contradictions between them, papers against th
 
 Ids are `between.<what>`. A contradiction is `wrong` if one side is refuted, `conditional` or `ambiguous` if a
 reading saves both. Differences between a paper and its released program are no mistakes: they are `conditional`,
-and the row says under which condition the two are one. Pairs of mistakes that nearly cancel come last.
+and the row says under which condition the two are one. Pairs of mistakes that nearly cancel come next, Dirac last.
 """
 
 from sympy import Abs, Derivative, Rational, sqrt
 
+from derivations import dirac_guidance as bridge
 from derivations.checker import Equal, InLaw
 from derivations.ddim import ddim
 from derivations.dmps import per_value
@@ -45,6 +46,7 @@ spread_now = declare("spread_now", "v", "the variance of a Langevin iterate", "p
 
 no_bar_step = (x_t - sqrt(1 - alpha) * eps_theta) / sqrt(alpha)  # mashayak's eq. 17
 at_updated = per_value.subs(x_t, score_form)
+r_norm = sqrt((s * d * x_t - y) ** 2 + r_2**2)  # |A x0_hat - y| in two SVD coordinates, with x0_hat = d x_t
 
 
 def guided(term, weight=bayes):
@@ -346,7 +348,7 @@ PROGRAMS = [
         printed=r"y = A x + 0.05\,w",
         verdict="ambiguous",
         reason="Published programs add 0.05 on either scale. The same figure is two noise levels, a factor 2 apart, and the likelihood's weight 1/sigma^2 a "
-        "factor 4. rajpal's sigma = 0.01 and liu's sigma name no scale.",
+        "factor 4. rajpal's sigma = 0.01 and liu's sigma name no scale; fabian names [0, 1] for its 0.05, and doubles it for DPS's program (fabian.p.dps-noise).",
         readings={
             "0.05 on [0, 1], which is 0.1 on [-1, 1]": InLaw(2 * (x01 + w / 20) - 1, x_0 + w / 10, using={x01: (x_0 + 1) / 2}),
             "0.05 on [-1, 1]": InLaw(2 * (x01 + w / 20) - 1, x_0 + w / 20, using={x01: (x_0 + 1) / 2}),
@@ -486,4 +488,69 @@ PAIRS = [
     ),
 ]
 
-ROWS = [*LETTERS, *FIGURES, *PROGRAMS, *PAIRS]
+DIRAC = [
+    Row(
+        id="between.dirac-score",
+        location="fabian eq. 16 against mashayak eq. 5 and rajpal (first equation): the score given the measurement",
+        printed=r"\nabla\log q_t(y_t\mid\tilde y) \quad\text{against}\quad \nabla\log p_t(x_t\mid y)",
+        verdict="conditional",
+        reason="The same formula, put into a reverse equation with the forward drift unchanged. In the other documents the measurement has noise of its own, and given y the forward process is still the same: there it is right. "
+        "In Dirac the measurement is the process' own end, given which the forward process is a bridge, and the same step counts the measurement twice.",
+        condition="the measurement's noise is independent of the process'",
+        claim=Equal(
+            -bridge.speed + bridge.growth * Derivative(-bridge.bridge_misfit / 2, bridge.y_t),
+            -bridge.speed + bridge.growth * bridge.conditional,
+            "The process' own end: one picture, drift u, score given x_0 and the end.",
+        ),
+        truth=Equal(
+            -(bridge.speed + bridge.growth * bridge.bridge) + bridge.growth * Derivative(-bridge.bridge_misfit / 2, bridge.y_t),
+            -bridge.speed + bridge.growth * bridge.conditional,
+            "With the bridge's drift the pull to the end cancels.",
+        ),
+        corrected=r"E\Big[\frac{A_t(x_0)-y_t}{\sigma_t^2}\,\Big|\,y_t,\tilde y\Big]",
+        proof="dirac_guidance.bridge",
+    ),
+    Row(
+        id="between.dirac-error-scaled",
+        location="fabian appendix C (error scaled) against liu (DPS) and DPS's program",
+        printed=r"\frac{\eta}{\|r\|}\nabla\|r\|^2 \quad\text{against}\quad \frac{\zeta}{\|\nabla\|r\|^2\|}\nabla\|r\|^2 \quad\text{and}\quad \zeta\nabla\|r\|",
+        verdict="conditional",
+        reason="fabian has DPS's formula as its paper prints it; liu divides by the gradient instead of the residual (liu.dps). Against the program an eta is worth 2 zeta (between.dps-zeta).",
+        condition="zeta = 2 eta (program); the gradient is as long as the residual (liu)",
+        claim=[
+            Equal(zeta_paper / r_norm * Derivative(r_norm**2, x_t), zeta * Derivative(r_norm, x_t), "The program."),
+            Equal(zeta_paper * gradient[0] / sqrt(r_1**2 + r_2**2), zeta_paper * gradient[0] / gradient_norm, "liu's."),
+        ],
+        truth=Equal(zeta_paper / r_norm * Derivative(r_norm**2, x_t), zeta * Derivative(r_norm, x_t), using={zeta: 2 * zeta_paper}),
+        proof="dps",
+    ),
+    Row(
+        id="between.dirac-dps-inpainting",
+        location="fabian's tables against mashayak table 3 and liu's table: DPS, inpainting",
+        printed=r"\text{FFHQ } 21.06,\ \text{ImageNet } 22.71\,\text{dB} \quad\text{against}\quad \text{box } 31.77,\ 31.8;\ \text{random } 22.00,\ 22.0\,\text{dB}",
+        verdict="not-checkable",
+        reason="9 to 11 dB below the others' box, about their random mask. The masks differ (a wide smooth one here), and the images; none prints how much is hidden. What can be said: a DPS figure means nothing without its mask.",
+        truth=[decibels("10.71", "11"), decibels("9.06", "8"), AtLeast(1, Rational("22.71") - 22)],
+    ),
+    Row(
+        id="between.dirac-dps-blur",
+        location="fabian's tables against mashayak table 3 and liu's table: DPS, Gaussian blur",
+        printed=r"\text{FFHQ } 25.56,\ \text{ImageNet } 21.51\,\text{dB} \quad\text{against}\quad 24.62 \text{ and } 28.25\,\text{dB}",
+        verdict="not-checkable",
+        reason="fabian's two figures, 4 dB apart, have one kernel (61 pixels, std 3) and one noise; only the images differ. The other two print neither kernel nor noise, so their 3.6 dB (between.table-deconv) may be images too.",
+        truth=[decibels("4.05", "2.5"), decibels("3.63", "2.3"), AtLeast(Rational("28.25"), Rational("25.56")), AtLeast(Rational("25.56"), Rational("24.62"))],
+    ),
+    Row(
+        id="between.dirac-dps-rank",
+        location="fabian's tables against mashayak table 3 and liu's table: DPS among the methods",
+        printed=r"\text{DPS below DDRM (PSNR, four of four) and PnP-ADMM (deblurring)} \quad\text{against}\quad \text{DPS first}",
+        verdict="not-checkable",
+        reason="No contradiction: mashayak and liu compare DPS with ScoreALD and SDEdit, fabian with methods that restore without sampling. By squared error a sampler pays up to 3 dB for its draw; by FID on ImageNet deblurring DPS is first of all.",
+        truth=[
+            *(AtLeast(Rational(a), Rational(b)) for a, b in (("27.21", "25.56"), ("25.62", "21.06"), ("24.53", "21.51"), ("25.92", "22.71"))),
+            *(AtLeast(Rational(a), Rational(b)) for a, b in (("27.02", "25.56"), ("25.02", "21.51"), ("53.91", "52.60"))),
+        ],
+    ),
+]
+
+ROWS = [*LETTERS, *FIGURES, *PROGRAMS, *PAIRS, *DIRAC]
