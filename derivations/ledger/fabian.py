@@ -240,8 +240,9 @@ DEGRADATIONS = [
         location="section 3.2, after definition 3.2",
         printed=r"\text{If we choose } A_1=0, \text{ then all information in the original signal is destroyed}",
         verdict="correct",
-        reason="With a_1 = 0 the posterior given y_1 is the prior.",
-        claim=[Equal(x0_mean(y_t), mu, using={a_t: 0}), Equal(x0_variance, tau**2, using={a_t: 0})],
+        reason="What a measurement takes off the prior's variance goes to 0 with a_1^2; at a_1 = 0 the posterior is the prior.",
+        claim=Equal(tau**2 - x0_variance, a_t**2 * tau**4 / sde.spread_t),
+        truth=[Equal(x0_mean(y_t), mu, using={a_t: 0}), Equal(x0_variance, tau**2, using={a_t: 0})],
         proof="dirac_sde.posterior",
     ),
     Row(
@@ -574,10 +575,10 @@ INCREMENTS = [
         printed=r"\mathcal L_{IR}(\Delta t,\theta) = E\big[\omega(t)\|A_\tau(\Phi_\theta(y_t,t))-A_\tau(x_0)\|^2\big],\quad \tau=\max(0,t-\Delta t)",
         verdict="correct",
         reason="A definition: Delta t = 0 is (12), Delta t = 1 compares clean images. At y_t its minimum is at A_tau(Phi) = E[A_tau(x_0) | y_t], and is not 0.",
-        claim=[
+        claim=Integrals(mean_square(scores.A_phi), (scores.A_phi - average(u)) ** 2 + variance_of_u),
+        truth=[
             Equal(tau_of, eta, "Delta t = 0: tau = t.", using={h: 0}),
             Equal(tau_of, 0, "Delta t = 1: tau = 0.", using={h: 1}),
-            Integrals(mean_square(scores.A_phi), (scores.A_phi - average(u)) ** 2 + variance_of_u),
         ],
         proof="dirac_bounds.loss",
     ),
@@ -1292,7 +1293,7 @@ OUTPUT = [
         printed=r"\text{due to geometric noise scheduling there is small magnitude additive noise expected on the final iterate}",
         verdict="correct",
         reason="A geometric schedule never reaches 0: sigma_0 = 0.01. Euler's step leaves more: the level of one step before (fabian.eq7).",
-        claim=Positive(sigma_s**2 + steps.excess, sigma_s**2, by=(sigma_t**2 - sigma_s**2) ** 2 / sigma_t**2),
+        claim=Positive(steps.kept**2 * sigma_t**2 + steps.fresh, sigma_s**2, by=(sigma_t**2 - sigma_s**2) ** 2 / sigma_t**2),
         proof="dirac_step",
     ),
     Row(
@@ -1386,7 +1387,8 @@ INCREMENT_VARIANTS = [
         printed=r"\mathcal L_{IR}(\Delta t,\theta) = E\big[\omega(t)\|A_\tau(\Phi_\theta(y_t,t))-A_\tau(x_0)\|^2\big]",
         verdict="correct",
         reason="(14) again. The vanilla loss is the case Delta t = 0.",
-        claim=Equal(tau_of, eta, using={h: 0}),
+        claim=Integrals(mean_square(scores.A_phi), (scores.A_phi - average(u)) ** 2 + variance_of_u, "Its minimum at y_t (u is A_tau(x_0))."),
+        truth=Equal(tau_of, eta, "Delta t = 0.", using={h: 0}),
         proof="dirac_bounds.loss",
     ),
     Row(
