@@ -30,7 +30,7 @@ from derivations.forward_sde import fokker_planck, log_fokker_planck, time
 from derivations.symbols import declare, get
 from derivations.tweedie import p, u, u_2, x
 
-mu, tau, x_0, n_0, z, z_t, z_prev, z_new, h = get("mu", "tau", "x_0", "n_0", "z", "z_t", "z_prev", "z_new", "h")
+mu, tau, x_0, n_0, z, z_t, z_prev, z_new, w, h = get("mu", "tau", "x_0", "n_0", "z", "z_t", "z_prev", "z_new", "w", "h")
 
 # One coordinate of a linear A_t, in the basis in which all A_t are diagonal (Fourier for a blur, pixels for a mask).
 a_t = declare("a_t", "a_t", "A_t in one coordinate", "positive", ("a_s",))
@@ -185,6 +185,10 @@ misfit = (x_0 - mu) ** 2 / tau**2 + (y_t - a_t * x_0) ** 2 / sigma_t**2 + (y_1 -
 )
 flow = a * mu + sqrt(spread) * constant  # with sigma_t constant
 
+picture = mu + tau * n_0
+now = a_t * picture + sigma_t * z_t
+end = now + (a_1 - a_t) * picture + sqrt(sigma_1**2 - sigma_t**2) * w
+
 posterior = Derivation(
     name="dirac_sde.posterior",
     title="What Dirac's reverse SDE does not sample",
@@ -223,6 +227,11 @@ posterior = Derivation(
             0,
             "What y_t and y_1 say together: the noise of y_1 - y_t is fresh, so three independent precisions add.",
             using={x_0: both},
+        ),
+        InLaw(
+            (picture, now, end),
+            (both.subs({y_t: now, y_1: end}, simultaneous=True) + z_new / sqrt(precision), now, end),
+            "So this is the posterior of the picture given both: with it in the place of x_0 a step is right given the measurement (dirac_step).",
         ),
         Unequal(both, x0_mean(y_t), "y_1 says more than y_t: how the degradation went on depends on x_0 ..."),
         Equal(both, x0_mean(y_t), "... unless it stands still, as in ordinary diffusion.", using={a_1: a_t}),

@@ -24,11 +24,11 @@ keeps the marginals, if the old noise is scaled to fit, as in DDIM.
 from sympy import sqrt
 
 from derivations.checker import Derivation, Equal, Induction, InLaw, Positive, SameOrder, Unequal, chain
-from derivations.dirac_sde import a_s, a_t, sigma_s, sigma_t, spread_t, x0_mean, x0_variance, y_t
+from derivations.dirac_sde import a_1, a_s, a_t, sigma_1, sigma_s, sigma_t, spread_t, x0_mean, x0_variance, y_t
 from derivations.symbols import declare, get
 
 mu, tau, eta, x_0, h = get("mu", "tau", "eta", "x_0", "h")
-n_0, z, z_t, z_prev, z_new = get("n_0", "z", "z_t", "z_prev", "z_new")
+n_0, w, z, z_t, z_prev, z_new = get("n_0", "w", "z", "z_t", "z_prev", "z_new")
 ratio = declare("ratio", "r", "sigma_s^2/sigma_t^2, the same in every step", "unit", ("decay",))
 decay = declare("decay", "r^k", "the product of k ratios", "unit", ("ratio",))
 late = declare("late", r"\delta", "the chain's excess variance over the level's, before a step", "real", ("ratio",))
@@ -56,6 +56,8 @@ def between(y_t, x_0, eta):
 
 up = a_s * x_0 + sigma_s * z_prev  # y_s, from which y_t is made
 down = a_t * x_0 + sigma_t * z_t  # y_t, from which y_s is made
+above = up + (a_t - a_s) * x_0 + sqrt(fresh) * z_t  # y_t, made from y_s
+end = above + (a_1 - a_t) * x_0 + sqrt(sigma_1**2 - sigma_t**2) * w  # y_1, made from y_t
 
 derivation = Derivation(
     name="dirac_step",
@@ -79,6 +81,11 @@ derivation = Derivation(
             (up, up + (a_t - a_s) * x_0 + sqrt(fresh) * z_new),
             (step(down, x_0) + sqrt(exact_variance) * z_new, down),
             "Built upwards and built downwards, the pair (y_s, y_t) has one law: mean and variance are exact.",
+        ),
+        InLaw(
+            (up, above, end),
+            (step(above, x_0) + sqrt(exact_variance) * z_new, above, end),
+            "Nor does the measurement add anything, once x_0 is known: the triple (y_s, y_t, y_1) has one law, too.",
         ),
         InLaw(
             euler(down, x_0) + sqrt(fresh) * z_new,

@@ -781,7 +781,7 @@ CONSISTENCY = [
         printed=r"\text{the quality of reconstructions with respect to distortion metrics initially improves, peaks fairly early in the reverse process, then gradually deteriorates}",
         verdict="conditional",
         reason="For an exact posterior mean the first evaluation has the least squared error that any function of the measurement and fresh draws can have. What improves on it shows that the network's first "
-        "evaluation is not the posterior mean (in (12) it need not be, fabian.eq11). The falling part is the price of a draw: up to 3 dB.",
+        "evaluation is not the posterior mean (in (12) it need not be, fabian.eq11). The falling part is the price of a draw: 3 dB for one from the posterior.",
         condition="Phi(y_1, 1) is not E[x_0 | y_1]",
         claim=AtLeast(0, (bounds.estimate - x0_mean(y_t)) ** 2, "A later estimate has less error than the posterior mean (the rest of both errors is one variance)."),
         truth=[
