@@ -44,7 +44,7 @@ derivation = Derivation(
     title="Look-ahead, look-back, and their small versions",
     statement=r"For a smooth path, $\delta=c\,\Delta t$ (here $c=\eta$, $\Delta t=h$): the errors of small look-ahead, look-back and small look-back "
     r"are $-\frac{\Delta t(\Delta t-\delta)}2A''$, $-\Delta t^2A''$, $-\frac{\Delta t(\Delta t+\delta)}2A''$, up to $O(\Delta t^3)$: "
-    r"ranked in this order with the small look-back in the middle. If $A_t(\Phi)=A_t(x_0)$ both look-backs are the same with $\Phi$ as with $x_0$.",
+    r"so the small look-ahead is the best of the three and the look-back the worst. If $A_t(\Phi)=A_t(x_0)$ both look-backs are the same with $\Phi$ as with $x_0$.",
     assumptions=["Taylor's theorem: A_{t+h} = A + h A' + h^2/2 A'' + ..., here to the fourth order."],
     leans_on=["dirac_consistency"],
     steps=[

@@ -33,7 +33,6 @@ derivation = Derivation(
     r"the greedy schedule is $0,\frac14,\frac12,1$: moving the point $\frac12$ to the right by less than $\frac14$ lowers the largest distance, "
     r"so it is not locally optimal. The optimum of $m$ points is $\frac1{m+1}$; halving is less than twice as bad.",
     assumptions=["Distances of the part are written eta times that of the whole, eta in (0, 1). The maximum is taken over three intervals."],
-    leans_on=["dirac_bounds"],
     steps=[
         Equal(gap(point, point + h), h, "One picture that fades evenly: the distance is the difference of severities."),
         Positive(
