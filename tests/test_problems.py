@@ -26,8 +26,8 @@ from teachdiff.problems import (
     sigma_from_unit_range,
     sigma_to_unit_range,
 )
-from tests.operators.house import HOUSE, SEEDS, SHAPES
-from tests.operators.laws import draw, require_close
+from teachdiff.testing.core import require_close
+from tests.operators.house import HOUSE, SEEDS, SHAPES, draw
 
 NAMES = [
     "denoise", "inpaint_box", "inpaint_random", "inpaint_smooth", "outpaint", "deblur_gaussian", "deblur_motion",

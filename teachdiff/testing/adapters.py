@@ -34,10 +34,10 @@ def first_callable(subject: Any, names: Sequence[str]) -> Callable | None:
 
 
 def matrix_of(function: Callable[[Tensor], Tensor], shape: tuple[int, ...], dtype=torch.float64, device="cpu"):
-    """The matrix (m, n) of a linear function of images of `shape`, one unit image at a time; numpy."""
+    """The matrix (m, n) of a linear function of images of `shape`: its values at the batch of unit images; numpy."""
     n = int(np.prod(shape))
     eye = torch.eye(n, dtype=dtype, device=device).view(n, *shape)
-    return np.stack([function(e[None]).detach().flatten().cpu().numpy() for e in eye], axis=1)
+    return function(eye).detach().flatten(1).cpu().numpy().T
 
 
 class OperatorView:
@@ -132,7 +132,7 @@ class OperatorView:
         return f"the operator cannot be asked: for a batch of zeros of shape {shape} it answers {found}."
 
     def dense(self) -> np.ndarray:
-        """The matrix of A, one unit image at a time; written down once."""
+        """The matrix of A, written down once."""
         if self._dense is None:
             self._dense = matrix_of(self.forward, self.input_shape, self.dtype, self.device)
         return self._dense
@@ -147,6 +147,7 @@ class ScheduleView:
         alpha, beta, posterior_variance: its own tables, of length T + 1, or None.
         add_noise: (x_0, noise, t) -> x_t for t in 1..T, or None.
         respace: (steps) -> the times kept, rising, of 1..T; or None.
+        respaced_signal: (steps) -> the signal at each time kept, as the chain of fewer steps has it; or None.
         drift, diffusion: f(t) and g(t) of :math:`dx = f(t) x\,dt + g(t)\,dw` with `marginal(t)` -> (signal, noise std)
             for real t in (0, 1); or None.
     """
@@ -159,6 +160,7 @@ class ScheduleView:
         self.posterior_variance: Any = None
         self.add_noise: Any = None
         self.respace: Any = None
+        self.respaced_signal: Any = None
         self.drift: Any = None
         self.diffusion: Any = None
         self.marginal: Any = None
@@ -189,6 +191,7 @@ class ScheduleView:
         # A respaced schedule names its steps by their original times; here they count 1..T.
         index = {t: k for k, t in enumerate(schedule.timesteps.tolist())}
         self.respace = lambda steps: [index[t] for t in schedule.respace(steps).timesteps[1:].tolist()]
+        self.respaced_signal = lambda steps: schedule.respace(steps).alpha_bar[1:].sqrt()
 
     def _tables(self, subject: Any) -> None:
         """alphas_cumprod, alphas, betas, ... of length T, as diffusers and guided-diffusion have them."""

@@ -17,7 +17,7 @@ from teachdiff.problems import InverseProblem
 from teachdiff.testing.adapters import MethodView
 from teachdiff.testing.core import Draw, LawBroken, NotApplicable, law, normal, require, require_close
 from teachdiff.testing.sequential import means_agree
-from teachdiff.testing.worlds import CLOSED_FORMS, SHAPE, GaussianWorld, Matrix, N, mixture_prior
+from teachdiff.testing.worlds import CLOSED_FORMS, PATHS, SHAPE, GaussianWorld, Matrix, N, mixture_prior
 
 #: What a method can claim beside a closed form, and what it means.
 CLAIMS = {
@@ -27,6 +27,7 @@ CLAIMS = {
     "prior": "with nothing measured it samples the prior, better and better as T grows",
     "posterior": "it samples the posterior, better and better as T grows",
     **{name: f"has exactly the law of {name} for a Gaussian prior" for name in CLOSED_FORMS},
+    **{name: f"makes of its noise exactly what {name} makes of it, for a Gaussian prior" for name in PATHS},
 }
 
 
@@ -171,6 +172,37 @@ def exact_law(method: MethodView, draw: Draw) -> None:
             require_close(got, expected, method.tolerance, scale, f"an entry of the {what}, and of that of {name}")
 
 
+@law(
+    "method",
+    "Given its noise, the result is that of the method that it claims to be, also where it is not affine.",
+    proof="dps",
+    examples=4,
+)
+def exact_path(method: MethodView, draw: Draw) -> None:
+    names = [name for name in method.claims if name in PATHS]
+    if not names:
+        raise NotApplicable(f"the method does not claim to be one of {', '.join(PATHS)}")
+    seed = draw.seed()
+    world = GaussianWorld(seed, T=draw.integer("T", 1, 6))
+    drawn: list[Tensor] = []
+
+    def noise(t: int, shape: tuple[int, ...]) -> Tensor:
+        drawn.append(normal(shape, seed + 7919 * (len(drawn) + 1)))
+        return drawn[-1]
+
+    x = method(world.prior, world.problem, noise)
+    for name in names:
+        draws = iter([z.flatten() for z in drawn])
+        try:
+            expected = PATHS[name](world, draws, **method.claims[name])
+        except StopIteration:
+            raise LawBroken(f"{name} needs more draws than the method makes", len(drawn), "more") from None
+        left = len(list(draws))
+        require(not left, f"draws of the method, and of {name}", len(drawn), len(drawn) - left)
+        scale = 1 + float(expected.abs().max())
+        require_close(x.flatten(), expected, method.tolerance, scale, f"a pixel of the result, and of that of {name}")
+
+
 def law_of(method: Callable[..., Tensor], prior: Any, problem: InverseProblem) -> tuple[Tensor, Tensor]:
     """`output_law` of method(prior, problem, noise); one that is not affine in its noise breaks the law that asks."""
     try:
@@ -296,9 +328,9 @@ OWN_CLAIMS = {
     "tweedie": (),
     "ddpm": ("chain", "ddpm", "forgets", "prior"),
     "ddim": ("chain", "ddim", "forgets", "prior"),
-    "sdedit": (),
+    "sdedit": ("sdedit",),
     "score_ald": ("chain", "score_ald", "forgets"),
-    "dps": ("chain",),
+    "dps": ("chain", "dps_norm"),
     "pigdm": ("chain", "forgets"),
     "dmps": ("chain", "dmps", "forgets"),
     "hybrid": ("chain",),

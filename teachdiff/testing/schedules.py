@@ -98,6 +98,14 @@ def respacing(schedule: ScheduleView, draw: Draw) -> None:
     require(kept[-1] == schedule.T, "the first step of the reverse chain, and T", kept[-1], schedule.T)
 
 
+@law("schedule", "A chain of fewer steps has, at each step that it keeps, the level of that step.", proof="ddim")
+def respaced_levels(schedule: ScheduleView, draw: Draw) -> None:
+    need(schedule, "respace", "respaced_signal")
+    steps = draw.integer("steps", 1, min(schedule.T, 50))
+    got, expected = schedule.respaced_signal(steps), schedule.signal[schedule.respace(steps)]
+    require_close(got, expected, TOLERANCE, 1.0, f"√ᾱ in a chain of {steps} steps, and at the step kept")
+
+
 @law("schedule", "Drift and diffusion of dx = f x dt + g dw have the schedule's marginals.", proof="forward_sde")
 def sde_has_the_marginals(schedule: ScheduleView, draw: Draw) -> None:
     r"""f = d log(signal)/dt and g² = d(noise²)/dt - 2 f noise², by central differences."""

@@ -4,7 +4,7 @@ The recursion is the slow, independent road: conditional Gaussians by regression
 formula of the methods. A method's own code, run on basis noises (`teachdiff.exact.output_law`), must give the same.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -108,15 +108,20 @@ def bayes(step: Step) -> float:
     return (1 - step.alpha) / step.alpha**0.5
 
 
-def law_of_ddpm(world: GaussianWorld, variance: str = "small") -> Law:
-    return world.chain(world.schedule, {"small": small, "large": large}[variance])
+def walked(world: GaussianWorld, steps: int | None) -> Schedule:
+    """The chain that a method of so many steps walks: all of them by default."""
+    return world.schedule.respace(None if steps is None else min(steps, world.schedule.T))
 
 
-def law_of_ddim(world: GaussianWorld, eta: float = 0.0) -> Law:
+def law_of_ddpm(world: GaussianWorld, variance: str = "small", steps: int | None = None) -> Law:
+    return world.chain(walked(world, steps), {"small": small, "large": large}[variance])
+
+
+def law_of_ddim(world: GaussianWorld, eta: float = 0.0, steps: int | None = None) -> Law:
     """x_{t-1} = √ᾱ' x0_hat + √(1 - ᾱ' - σ²) ε + σ z, with x0_hat = G x + b and ε = (x - √ᾱ x0_hat)/√(1 - ᾱ)."""
     identity = torch.eye(N, dtype=torch.float64)
     mean, cov = torch.zeros(N, dtype=torch.float64), identity
-    for step in world.schedule.backwards():
+    for step in walked(world, steps).backwards():
         G, b = world.x0_hat(step.alpha_bar)
         variance = eta**2 * small(step)
         along = (max(0.0, 1 - step.alpha_bar_prev - variance) / (1 - step.alpha_bar)) ** 0.5
@@ -126,7 +131,16 @@ def law_of_ddim(world: GaussianWorld, eta: float = 0.0) -> Law:
     return mean, cov
 
 
-def law_of_dps(world: GaussianWorld) -> Law:
+def law_of_sdedit(world: GaussianWorld, t_start: int | None = None) -> Law:
+    """From √ᾱ A⁺ y + √(1 - ᾱ) z at t_start (T/2 by default) with the prior alone."""
+    t = (world.schedule.T + 1) // 2 if t_start is None else min(t_start, world.schedule.T)
+    alpha_bar = world.schedule.alpha_bar[t].item()
+    picture = torch.linalg.pinv(world.matrix) @ world.problem.y.flatten()
+    start = alpha_bar**0.5 * picture, (1 - alpha_bar) * torch.eye(N, dtype=torch.float64)
+    return world.chain(world.schedule.respace(start=t), small, start=start)
+
+
+def law_of_dps(world: GaussianWorld, steps: int | None = None) -> Law:
     """With the likelihood step: ∇ log N(y; A x0_hat(x), σ² I), times (1 - α)/√α."""
     A, y = world.matrix, world.problem.y.flatten()
 
@@ -135,20 +149,20 @@ def law_of_dps(world: GaussianWorld) -> Law:
         pull = bayes(step) / world.sigma**2 * G.mT @ A.mT
         return -pull @ A @ G, pull @ (y - A @ b)
 
-    return world.chain(world.schedule, small, shift)
+    return world.chain(walked(world, steps), small, shift)
 
 
-def law_of_score_ald(world: GaussianWorld, gamma: float = 1.0) -> Law:
+def law_of_score_ald(world: GaussianWorld, gamma: float = 1.0, steps: int | None = None) -> Law:
     A, y = world.matrix, world.problem.y.flatten()
 
     def shift(step: Step) -> Law:
         pull = bayes(step) / (world.sigma**2 + gamma**2) * A.mT
         return -pull @ A, pull @ y
 
-    return world.chain(world.schedule, small, shift)
+    return world.chain(walked(world, steps), small, shift)
 
 
-def law_of_dmps(world: GaussianWorld, lam: float = 1.0) -> Law:
+def law_of_dmps(world: GaussianWorld, lam: float = 1.0, steps: int | None = None) -> Law:
     """The likelihood of a flat prior: y ~ N(A x/√ᾱ, σ² I + (1 - ᾱ)/ᾱ A Aᵀ)."""
     A, y = world.matrix, world.problem.y.flatten()
 
@@ -158,17 +172,38 @@ def law_of_dmps(world: GaussianWorld, lam: float = 1.0) -> Law:
         pull = lam * bayes(step) / step.alpha_bar**0.5 * torch.linalg.solve(spread, A).mT
         return -pull @ A / step.alpha_bar**0.5, pull @ y
 
-    return world.chain(world.schedule, small, shift)
+    return world.chain(walked(world, steps), small, shift)
 
 
 #: Claim -> the law of the output on a `GaussianWorld`, whatever program makes it.
 CLOSED_FORMS: Mapping[str, Callable[..., Law]] = {
     "ddpm": law_of_ddpm,
     "ddim": law_of_ddim,
+    "sdedit": law_of_sdedit,
     "dps": law_of_dps,
     "score_ald": law_of_score_ald,
     "dmps": law_of_dmps,
 }
+
+
+def path_of_dps_norm(
+    world: GaussianWorld, draws: Iterator[Tensor], zeta: float = 1.0, steps: int | None = None
+) -> Tensor:
+    """x <- E[x_{t-1} | x_t = x] + √β̃ z - ζ ∇‖y - A x0_hat(x)‖, the norm not squared; `draws` in order, x_T first."""
+    A, y, x = world.matrix, world.problem.y.flatten(), next(draws)
+    for step in walked(world, steps).backwards():
+        mean_prev, cov_prev = world.marginal(step.alpha_bar_prev)
+        gain, offset = world.regress(step.alpha**0.5 * cov_prev, mean_prev, step.alpha_bar)
+        G, b = world.x0_hat(step.alpha_bar)
+        residual = y - A @ (G @ x + b)
+        x = gain @ x + offset + zeta * G.mT @ A.mT @ residual / residual.norm()
+        if step.t_prev > 0:
+            x = x + small(step) ** 0.5 * next(draws)
+    return x
+
+
+#: Claim -> the output from the method's own draws, for methods that are not affine in them.
+PATHS: Mapping[str, Callable[..., Tensor]] = {"dps_norm": path_of_dps_norm}
 
 
 def mixture_prior(world: GaussianWorld, seed: int) -> GaussianMixturePrior:

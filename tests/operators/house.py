@@ -21,9 +21,17 @@ from teachdiff.operators import (
     random_mask,
     smooth_mask,
 )
+from teachdiff.testing.core import normal
 
+REAL = (torch.float32, torch.float64)
+COMPLEX = (torch.complex64, torch.complex128)
 SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 6))
 SEEDS = st.integers(0, 2**31)
+
+
+def draw(shape, batch: int, seed: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    """Standard normal images (B, *shape), the same numbers for every dtype but for rounding."""
+    return normal((batch, *shape), seed, dtype)
 
 
 def kernel(height: int, width: int, seed: int) -> torch.Tensor:

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teachdiff.operators import Mask, box_mask, random_mask, smooth_mask
-from tests.operators.house import SEEDS, SHAPES
-from tests.operators.laws import draw, require_close
+from teachdiff.testing.core import require_close
+from tests.operators.house import SEEDS, SHAPES, draw
 
 
 @given(SHAPES, SEEDS)

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from teachdiff.operators import Downsample, Grey, Identity, Product
 from teachdiff.operators.product import keys_cubic
-from tests.operators.house import SEEDS, SHAPES, product
-from tests.operators.laws import draw, matrix_of, require_close
+from teachdiff.testing.core import require_close
+from teachdiff.testing.operators import matrix_of
+from tests.operators.house import SEEDS, SHAPES, draw, product
 
 FACTORS = st.sampled_from([1, 2, 3, 4, 8, 16])
 
