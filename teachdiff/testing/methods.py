@@ -74,6 +74,20 @@ def seeds(method: MethodView, draw: Draw) -> None:
         require(not torch.equal(first, other), f"seeds {seed} and {seed + 1} give the same result")
 
 
+@law("method", "With one seed, a sample's result does not depend on how many stand beside it.", examples=2)
+def streams(method: MethodView, draw: Draw) -> None:
+    if not method.takes_seed:
+        raise NotApplicable("the method takes no seed")
+    seed = draw.integer("method's seed", 0, 1000)
+    world = GaussianWorld(1)
+    prior, problem = mixture_prior(world, 1), batch_of(world, 3, 1)
+    whole = method.seeded(prior, problem, seed)
+    first = InverseProblem(problem.operator, problem.y[:1], problem.sigma)
+    alone = method.seeded(prior, first, seed)
+    scale = 1 + float(alone.abs().max())
+    require_close(whole[:1], alone, method.batch_tolerance, scale, "the first sample of three, and the same alone")
+
+
 @law("method", "A batch is its samples, in any order, each with noise of its own.", examples=4)
 def batch(method: MethodView, draw: Draw) -> None:
     seed, size = draw.seed(), draw.integer("batch", 2, 3)
