@@ -171,7 +171,7 @@ def no_noise_at_the_end(method: MethodView, draw: Draw) -> None:
     "method",
     "For a Gaussian prior the output's mean and covariance are those of the method that it claims to be.",
     proof="reverse_mean",
-    examples=4,
+    examples=8,
 )
 def exact_law(method: MethodView, draw: Draw) -> None:
     names = [name for name in method.claims if name in CLOSED_FORMS]
@@ -190,7 +190,7 @@ def exact_law(method: MethodView, draw: Draw) -> None:
     "method",
     "Given its noise, the result is that of the method that it claims to be, also where it is not affine.",
     proof="dps",
-    examples=4,
+    examples=8,
 )
 def exact_path(method: MethodView, draw: Draw) -> None:
     names = [name for name in method.claims if name in PATHS]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is itself
 class Exhibit:
     """One wrong object.
 
@@ -26,3 +26,10 @@ class Exhibit:
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
+
+    @property
+    def twin(self) -> str:
+        """The right twin's name: several wrong objects share one."""
+        named = self.right() if self.kind == "method" else self.right
+        claims = self.how.get("claims", "")
+        return f"{self.kind} {named.__name__}{f' as {claims}' if claims else ''}"

@@ -12,12 +12,13 @@ from teachdiff.noise import NoiseStream
 from teachdiff.predictions import epsilon_from_x0_hat, score_from_x0_hat
 from teachdiff.problems import InverseProblem
 from tests.testing.zoo.exhibit import Exhibit
+from tests.testing.zoo.priors import unbarred
 
 
 class Now:
     """One step of a chain: everything that a printed formula may name."""
 
-    def __init__(self, prior, problem, step, x, noise, leaf=None):
+    def __init__(self, prior, problem, step, x, noise):
         self.prior, self.t, self.T = prior, step.t, prior.schedule.T
         self.alpha, self.alpha_bar, self.alpha_bar_prev = step.alpha, step.alpha_bar, step.alpha_bar_prev
         self.beta = 1 - step.alpha
@@ -147,10 +148,10 @@ def ddim_quarter(n, old=0.25, fresh=0.25):
     return n.alpha_bar_prev**0.5 * n.x0_hat + kept * n.eps + fresh * n.beta_tilde**0.5 * n.z()
 
 
-def three_steps(times=None, before=None):
+def in_three_steps(times=None, before=None):
     """Deterministic DDIM on three of the T steps; `before` says from where a step takes its alpha_bar_prev."""
 
-    def method(prior, problem, *, seed=0, noise=None):
+    def three_steps(prior, problem, *, seed=0, noise=None):
         noise, schedule = noise_for(problem.y, seed, noise), prior.schedule
         steps = min(3, schedule.T)
         kept = schedule.respace(steps).timesteps[1:].tolist() if times is None else times(schedule.T, steps)
@@ -163,7 +164,7 @@ def three_steps(times=None, before=None):
             x = bar_prev**0.5 * x0_hat + (1 - bar_prev) ** 0.5 * epsilon_from_x0_hat(x0_hat, x, bar)
         return x
 
-    return method
+    return three_steps
 
 
 def projected(prior, problem, *, seed=0, noise=None):
@@ -175,11 +176,11 @@ def projected(prior, problem, *, seed=0, noise=None):
 # Printed steps.
 
 
-def printed(f, noise=small_noise):
+def printed(f):
     """A printed mean with the right noise."""
 
     def step(n):
-        return f(n) + noise(n)
+        return f(n) + small_noise(n)
 
     step.__name__ = f.__name__
     return step
@@ -237,8 +238,6 @@ def eq16(n):
 
 def trained_and_sampled_without_bars(n):
     """mashayak.eq12 and eq17 together: they fit each other, and no more."""
-    from tests.testing.zoo.priors import unbarred
-
     other = unbarred(n.prior)
     x0_hat = other.denoise(n.x_t, n.t)
     return eq17(n, epsilon_from_x0_hat(x0_hat, n.x_t, n.alpha))
@@ -376,10 +375,9 @@ def the_same_draw_in_every_step(prior, problem, *, seed=0, noise=None):
     """Drawn once, before the loop."""
     noise = noise_for(problem.y, seed, noise)
     z = noise(prior.schedule.start, images_of(problem))
-    kept = lambda t, shape: z  # noqa: E731
     x = z
     for at in prior.schedule.backwards():
-        x = right(Now(prior, problem, at, x, kept))
+        x = right(Now(prior, problem, at, x, lambda t, shape: z))
     return x
 
 
@@ -427,6 +425,7 @@ def if_seed(prior, problem, *, seed=0, noise=None):
 
 
 def ignores_its_seed(prior, problem, *, seed=0, noise=None):
+    """The same result for every seed."""
     return ddpm(prior, problem, seed=42, noise=noise)
 
 
@@ -468,6 +467,7 @@ class TimeOff:
 
 
 def asks_at_the_next_time(prior, problem, *, seed=0, noise=None):
+    """Off by one in t."""
     return ddpm(TimeOff(prior), problem, seed=seed, noise=noise)
 
 
@@ -477,16 +477,24 @@ def sharpened_score(n):
 
 
 def writes_into_y(prior, problem, *, seed=0, noise=None):
+    """The measurement is clamped in the caller's memory."""
     problem.y.clamp_(-0.1, 0.1)
     return ddpm(prior, problem, seed=seed, noise=noise)
 
 
 def single_precision(prior, problem, *, seed=0, noise=None):
+    """The result comes back in float32."""
     return ddpm(prior, problem, seed=seed, noise=noise).float()
 
 
 def carries_a_gradient(prior, problem, *, seed=0, noise=None):
+    """Every step's memory is kept."""
     return ddpm(prior, problem, seed=seed, noise=noise).requires_grad_()
+
+
+def eta_1_for_0(prior, problem, *, seed=0, noise=None):
+    """DDPM's noise in a sampler that is said to draw none."""
+    return ddim(prior, problem, eta=1.0, seed=seed, noise=noise)
 
 
 def double_coefficient(n):
@@ -498,21 +506,26 @@ def weight_one(n):
     return 1.0
 
 
+DDPM = ("chain", "ddpm", "forgets", "prior")
+ALD = ("chain", "score_ald", "forgets")
+DPS = ("chain", "dps_norm")
+DMPS = ("chain", "dmps", "forgets")
+
+
 def named(name, laws, wrong, twin, claims, **how):
     return Exhibit(name, "method", laws, lambda: wrong, lambda: twin, {"claims": claims, **how})
 
 
-def sampler(f, *laws, noise=small_noise):
+def sampler(f, *laws):
     """A printed mean in the place of DDPM's."""
-    claims = ("chain", "ddpm", "forgets", "prior")
-    return named(f.__name__, laws, chain(printed(f, noise)), chain(right, "ddpm"), claims)
+    return named(f.__name__, laws, chain(printed(f)), chain(right, "ddpm"), DDPM)
 
 
 def claim(name, law, wrong, twin, *claims):
     return named(name, (law,), wrong, twin, claims)
 
 
-def bug(method, *laws, claims=("chain", "ddpm", "forgets", "prior"), twin=ddpm):
+def bug(method, *laws, claims=DDPM, twin=ddpm):
     return named(method.__name__, laws, method, twin, claims)
 
 
@@ -520,12 +533,7 @@ def step(f, *laws, claims, twin):
     return named(f.__name__, laws, chain(f), chain(twin), claims)
 
 
-ALD, DPS, DMPS = ("chain", "score_ald", "forgets"), ("chain", "dps_norm"), ("chain", "dmps", "forgets")
 POSTERIOR = chain(guided(exact_guidance), "exact_guidance")
-
-
-def no_noise(n):
-    return torch.zeros_like(n.x_t)
 
 
 def ald_step(f, *laws, weight=bayes, name=None):
@@ -542,13 +550,11 @@ ZOO = [
     sampler(eq16, "exact_law"),
     sampler(eq17, "exact_law"),
     sampler(trained_and_sampled_without_bars, "exact_law"),
-    named("mean_only", ("exact_law", "converges"), chain(mean), chain(right), ("chain", "ddpm", "forgets", "prior")),
+    named("mean_only", ("exact_law", "converges"), chain(mean), chain(right), DDPM),
     named("drift_without_dt", ("converges",), chain(drift_without_dt), chain(euler), ("prior",)),
     named("langevin", ("converges", "moments_of_a_mixture"), chain(langevin), ddpm, ("prior",)),
     named("one_evaluation", ("converges", "moments_of_a_mixture"), one_evaluation, ddpm, ("prior",)),
-    named(
-        "sdedit_from_a_start_without_bars", ("exact_law",), sdedit_from_a_start_without_bars, sdedit, ("sdedit",)
-    ),
+    named("sdedit_from_a_start_without_bars", ("exact_law",), sdedit_from_a_start_without_bars, sdedit, ("sdedit",)),
     ald_step(ald_wrong_sign, "guidance_has_the_right_sign", "exact_law"),
     ald_step(gradient_of_the_difference, "exact_law"),
     ald_step(ald_scaled_to_the_score, "exact_law"),
@@ -608,17 +614,16 @@ ZOO = [
     named(
         "prev_t_by_division",
         ("exact_law",),
-        three_steps(before=lambda t, T, steps: t - T // steps),
-        three_steps(),
+        in_three_steps(before=lambda t, T, steps: t - T // steps),
+        in_three_steps(),
         {"ddim": {"steps": 3}},
     ),
     named(
         "starts_below_T",
         ("exact_law",),
-        three_steps(times=lambda T, steps: [1 + k * (T // steps) for k in range(steps)]),
-        three_steps(),
+        in_three_steps(times=lambda T, steps: [1 + k * (T // steps) for k in range(steps)]),
+        in_three_steps(),
         {"ddim": {"steps": 3}},
     ),
-    named("ddim_with_eta_1_for_eta_0", ("exact_law",), lambda prior, problem, *, noise=None, seed=0: ddim(
-        prior, problem, eta=1.0, noise=noise, seed=seed), ddim, ("chain", "ddim")),
-]  # fmt: skip
+    named("eta_1_for_0", ("exact_law",), eta_1_for_0, ddim, ("chain", "ddim", "forgets", "prior")),
+]

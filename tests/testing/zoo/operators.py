@@ -338,7 +338,7 @@ ZOO = [
     exhibit(circular, ForgetsC, "resolvent", "dense_resolvent"),
     exhibit(tall, ForgetsTheUnreached, "resolvent", "dense_resolvent"),
     exhibit(circular, DetachedResolvent, "resolvent_gradient"),
-    exhibit(circular, SameBases, "singular_values", "factorisation"),
+    exhibit(circular, SameBases, "factorisation"),
     exhibit(mask, SquaredSingularValues, "singular_values", "factorisation"),
     exhibit(tall, WideBasisOfATallMatrix, "singular_values", "factorisation"),
 ]

@@ -5,6 +5,7 @@ import torch
 from teachdiff.predictions import epsilon_from_x0_hat, score_from_x0_hat
 from teachdiff.priors.gaussian import GaussianPrior
 from teachdiff.priors.mixture import GaussianMixturePrior
+from teachdiff.schedules import Schedule
 from teachdiff.testing import as_prior
 from teachdiff.testing.core import normal
 from teachdiff.testing.worlds import SHAPE, GaussianWorld, draw_images, mixture_prior
@@ -83,8 +84,6 @@ def score_from_an_equivalence(prior, x_t, t):
 
 def unbarred(prior):
     """The prior that sees sqrt(alpha_t) x_0 + sqrt(1 - alpha_t) z as its x_t: what a network learns from such pairs."""
-    from teachdiff.schedules import Schedule
-
     return GaussianPrior(Schedule(prior.schedule.alpha), prior.mean.values, prior.variances.values, prior.basis)
 
 
@@ -185,11 +184,13 @@ def clamps(prior, x_t, t):
 
 
 def single_precision(prior, x_t, t):
+    """Everything in float32."""
     return prior.denoise(x_t.float(), t)
 
 
-def drops_the_batch(prior, x_t, t):
-    return prior.denoise(x_t[:1], t)[0]
+def one_image_only(prior, x_t, t):
+    """Whatever comes in, the first image comes out."""
+    return prior.denoise(x_t[:1], t)
 
 
 def spoilt(denoise, *laws, right=gaussian):
@@ -243,7 +244,7 @@ ZOO = [
     spoilt(straight_through, "gradient"),
     spoilt(clamps, "posterior_mean"),
     spoilt(single_precision, "shapes"),
-    spoilt(drops_the_batch, "shapes"),
+    spoilt(one_image_only, "shapes"),
     wrapping("time_of_another_count", counts_from_one, time="t"),
     wrapping("epsilon_taken_for_x0_hat", predicts="x0_hat"),
     wrapping("epsilon_taken_for_the_score", predicts="score"),
