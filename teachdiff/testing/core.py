@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, currently_in_test_context, given, settings
 from hypothesis import strategies as st
-from hypothesis.errors import Flaky
+from hypothesis.control import current_build_context
+from hypothesis.errors import Flaky, HypothesisException
 from torch import Tensor
 
 SEEDS = (0, 2**31)
@@ -194,19 +195,11 @@ class CheckResult:
         return "\n".join(lines)
 
 
-def run_law(law: Law, subject: Any, name: str, examples: int | None = None, expected: str | None = None) -> CheckResult:
-    """Run one law on one object.
-
-    Arguments:
-        name: of the object, for the message.
-        examples: how many draws; the law's own number by default.
-        expected: why this law is known to fail here, or None.
-    """
-    broken: LawBroken | None = None
-    drawn: dict[str, Any] = {}
+def often(once: Callable[[Any], None], examples: int) -> None:
+    """`once(data)` for many draws, always the same ones; what breaks it is shrunk."""
 
     @settings(
-        max_examples=examples or law.examples,
+        max_examples=examples,
         deadline=None,
         derandomize=True,
         database=None,
@@ -216,11 +209,31 @@ def run_law(law: Law, subject: Any, name: str, examples: int | None = None, expe
     )
     @given(st.data())
     def every(data: Any) -> None:
+        once(data)
+
+    every()
+
+
+def run_law(law: Law, subject: Any, name: str, examples: int | None = None, expected: str | None = None) -> CheckResult:
+    """Run one law on one object.
+
+    Inside a test of hypothesis there is one draw, and it is that test's own: then the object and what breaks it shrink
+    together, and the test's number of examples counts.
+
+    Arguments:
+        name: of the object, for the message.
+        examples: how many draws; the law's own number by default.
+        expected: why this law is known to fail here, or None.
+    """
+    broken: LawBroken | None = None
+    drawn: dict[str, Any] = {}
+
+    def once(data: Any) -> None:
         nonlocal broken, drawn
         draw = Draw(data)
         try:
             law.function(subject, draw)
-        except NotApplicable:
+        except (NotApplicable, HypothesisException):
             raise
         except LawBroken as error:
             broken, drawn = error, draw.drawn
@@ -231,7 +244,10 @@ def run_law(law: Law, subject: Any, name: str, examples: int | None = None, expe
 
     status, message, begun = "passed", "", time.perf_counter()
     try:
-        every()
+        if currently_in_test_context():
+            once(current_build_context().data)
+        else:
+            often(once, examples or law.examples)
     except NotApplicable as reason:
         status, message, broken = "skipped", str(reason), None
     except LawBroken:

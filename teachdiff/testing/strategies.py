@@ -1,10 +1,12 @@
 """hypothesis strategies for tests of your own: shapes, seeds, schedules, operators, problems, exact priors.
 
     from hypothesis import given
-    from teachdiff.testing.strategies import problems, schedules
+    from teachdiff.testing import check_operator
+    from teachdiff.testing.strategies import operators
 
-    @given(problems(), schedules())
-    def test_my_method(problem, schedule): ...
+    @given(operators())
+    def test_what_i_make_of_any_operator(A):
+        check_operator(mine(A))
 
 Each draws structure and a seed, never thousands of floats, and shrinks to the smallest shape and seed 0.
 """
@@ -34,33 +36,46 @@ def shapes(channels: int = 3, side: int = 6) -> st.SearchStrategy[Shape]:
     return st.tuples(st.integers(1, channels), st.integers(1, side), st.integers(1, side))
 
 
-def schedules(T: int = 50) -> st.SearchStrategy[Schedule]:
-    """Linear and cosine schedules of 1..T steps, and respaced ones."""
+def schedules(T: int = 50, respaced: bool = True) -> st.SearchStrategy[Schedule]:
+    """Linear and cosine schedules of 1..T steps, and respaced ones.
+
+    Arguments:
+        respaced: False where a prior is to be made with it, since a prior counts its own steps 1..T.
+    """
 
     @st.composite
     def drawn(draw: Any) -> Schedule:
         steps = draw(st.integers(1, T))
         schedule = draw(st.sampled_from([made.linear, made.cosine]))(T=steps)
-        return schedule.respace(draw(st.integers(1, steps))) if draw(st.booleans()) else schedule
+        return schedule.respace(draw(st.integers(1, steps))) if respaced and draw(st.booleans()) else schedule
 
     return drawn()
 
 
 def operators(shape: st.SearchStrategy[Shape] | None = None) -> st.SearchStrategy[Operator]:
-    """The operator of any task that the shape allows, and masks that differ between channels."""
+    """The operator of any task that the shape allows, and masks that differ between channels.
+
+    Without `shape` all tasks: those that take fewer pixels get images that are multiples of their factor.
+    """
 
     @st.composite
     def drawn(draw: Any) -> Operator:
-        size, seed = draw(shape or shapes()), draw(seeds())
-        task = draw(st.sampled_from([*TASKS, "soft mask"]))
+        size, seed = draw(shapes() if shape is None else shape), draw(seeds())
+        tasks = [t for t in TASKS if shape is None or not (size[1] % factor_of(t) or size[2] % factor_of(t))]
+        task = draw(st.sampled_from([*tasks, "soft mask"]))
         if task == "soft mask":
             return Mask(normal(size, seed).sigmoid() * (normal(size, seed + 1) > -0.5))
-        if task.startswith("sr"):
-            factor = int(task[2:])
+        factor = factor_of(task)
+        if shape is None and factor > 1:
             size = (size[0], factor * min(size[1], 2), factor * min(size[2], 2))
         return make_operator(task, size, seed % 1000)
 
     return drawn()
+
+
+def factor_of(task: str) -> int:
+    """By which a task reduces height and width."""
+    return int(task[2:]) if task.startswith("sr") else 1
 
 
 def problems(operator: st.SearchStrategy[Operator] | None = None, batch: int = 3) -> st.SearchStrategy[InverseProblem]:
@@ -68,7 +83,7 @@ def problems(operator: st.SearchStrategy[Operator] | None = None, batch: int = 3
 
     @st.composite
     def drawn(draw: Any) -> InverseProblem:
-        A, seed, size = draw(operator or operators()), draw(seeds()), draw(st.integers(1, batch))
+        A, seed, size = draw(operators() if operator is None else operator), draw(seeds()), draw(st.integers(1, batch))
         sigma = draw(st.sampled_from([0.01, 0.1, 0.5, 1.0]))
         return observe(A, normal((size, *A.input_shape), seed), sigma, seed=seed)
 
