@@ -84,6 +84,11 @@ class Draw:
         value = self.drawn[name] = self._data.draw(strategy)
         return value
 
+    def note(self, name: str, value: Any) -> Any:
+        """What was not drawn, but gone through: the message repeats it all the same."""
+        self.drawn[name] = value
+        return value
+
     def seed(self, name: str = "seed") -> int:
         return self._draw(name, st.integers(*SEEDS))
 

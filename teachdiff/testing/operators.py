@@ -34,11 +34,11 @@ def condition(dense: np.ndarray) -> float:
     return float(seen[0] / seen[-1]) if len(seen) else 1.0
 
 
-def draw_images(A: OperatorView, draw: Draw, *, of: str = "input", dtype: torch.dtype | None = None) -> Tensor:
+def draw_images(A: OperatorView, draw: Draw, *, of: str = "input") -> Tensor:
     """A batch of standard normal images, or of measurements."""
     shape = A.input_shape if of == "input" else A.output_shape
     batch, seed = draw.integer("batch", 1, 3), draw.seed(f"seed of {'x' if of == 'input' else 'y'}")
-    return normal((batch, *shape), seed, dtype or A.dtype, A.device)
+    return normal((batch, *shape), seed, A.dtype, A.device)
 
 
 def complex_dtypes(A: OperatorView) -> list[torch.dtype]:
@@ -89,8 +89,12 @@ def linear(A: OperatorView, draw: Draw) -> None:
 
 
 def dot_test_in(A: OperatorView, draw: Draw, dtypes: list[torch.dtype]) -> None:
-    xs = draw_images(A, draw, dtype=draw.one_of("dtype", dtypes))
-    ys = normal((len(xs), *A.output_shape), draw.seed("seed of y"), xs.dtype, A.device)
+    batch, of_x, of_y = draw.integer("batch", 1, 3), draw.seed("seed of x"), draw.seed("seed of y")
+    dtype = draw.one_of("dtype", dtypes)
+    xs, ys = (
+        normal((batch, *shape), seed, dtype, A.device)
+        for shape, seed in ((A.input_shape, of_x), (A.output_shape, of_y))
+    )
     for x, y, Ax, Aty in zip(xs, ys, A.forward(xs), A.adjoint(ys), strict=True):
         left, right = inner(Ax, y), inner(x, Aty)
         norm = max(Ax.norm() * y.norm(), x.norm() * Aty.norm()).item()

@@ -19,7 +19,7 @@ STEADY = settings(max_examples=500, derandomize=True, database=None)
 
 def smallest(strategy, condition=lambda drawn: True):
     """What hypothesis shrinks to, among the draws that have a property; an error where it finds none."""
-    return find(strategy, condition, settings=STEADY)
+    return find(strategy, condition, settings=settings(STEADY, max_examples=100))
 
 
 def some(strategy, condition):
@@ -185,3 +185,24 @@ def test_what_breaks_shrinks_to_the_smallest_that_breaks():
     small = strategies.operators(strategies.shapes(side=3))
     broken = smallest(strategies.problems(small), lambda p: len(p.y) > 1 and p.operator.input_shape[1] > 1)
     assert len(broken.y) == 2 and broken.operator.input_shape == (1, 2, 1)
+
+
+def test_a_law_that_breaks_inside_a_test_shrinks_with_its_object():
+    """One draw of the law's for each of the test's own, so no test is run inside another."""
+    seen = []
+
+    class Doubled(Identity):
+        def _adjoint(self, y):
+            return 2 * y
+
+    @STEADY
+    @given(strategies.shapes(side=3))
+    def broken(shape):
+        seen.append(shape)
+        check_operator(Doubled(shape), only=["dot_test"])
+
+    with pytest.raises(ExceptionGroup) as caught:
+        broken()
+    assert seen[-1] == (1, 1, 1)
+    (error,) = caught.value.exceptions
+    assert str(error).startswith("dot_test") and "batch = 1, seed of x = 0" in str(error)

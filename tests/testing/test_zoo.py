@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[2]
 ZOO = [*operators.ZOO, *schedules.ZOO, *priors.ZOO, *methods.ZOO]
 every = pytest.mark.parametrize("exhibit", ZOO, ids=str)
 
+# Objects that cannot even answer; every other one answers, and wrongly.
+RAISE = {"WideBasisOfATallMatrix", "breaks_on_a_batch_of_times", "full_factors_with_sigma_squared"}
 # Laws that compare no numbers: what they find is a fact.
 WITHOUT_NUMBERS = {"argument_is_kept", "result_is_its_own"}
 
@@ -39,7 +41,7 @@ def test_the_named_laws_reject_it(exhibit):
     assert sorted(r.law for r in results) == sorted(exhibit.laws)
     for result in results:
         assert result.status == "failed", f"{result.law} accepts {exhibit}"
-        assert result.message
+        assert result.message.startswith("it raised") == (exhibit.name in RAISE and result.left is None)
         assert all(f"{name} = {value}" in result.describe() for name, value in result.drawn.items())
     with pytest.raises(ExceptionGroup) as caught:
         raise_broken(results)

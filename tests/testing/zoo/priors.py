@@ -2,6 +2,7 @@ r"""Wrong priors: an exact Gaussian or mixture whose \hat x_0 is spoilt in one w
 
 import torch
 
+from teachdiff import schedules
 from teachdiff.predictions import epsilon_from_x0_hat, score_from_x0_hat
 from teachdiff.priors.gaussian import GaussianPrior
 from teachdiff.priors.mixture import GaussianMixturePrior
@@ -17,6 +18,11 @@ GENERATOR = torch.Generator().manual_seed(0)
 
 def gaussian():
     return WORLD.prior
+
+
+def thousand():
+    """The usual schedule, whose first level hardly has any noise."""
+    return GaussianPrior.from_covariance(schedules.linear(), WORLD.mean.view(SHAPE), WORLD.cov)
 
 
 def mixture():
@@ -234,7 +240,7 @@ ZOO = [
     spoilt(answers_with_epsilon, "posterior_mean", "beats_the_trivial"),
     spoilt(range_lost, "posterior_mean", "beats_the_trivial", right=pictures),
     spoilt(overshoots, "jacobian_is_positive", "beats_the_trivial"),
-    spoilt(level_before_the_first, "little_noise", "posterior_mean"),
+    spoilt(level_before_the_first, "little_noise", "posterior_mean", right=thousand),
     spoilt(first_time_for_all, "times"),
     spoilt(breaks_on_a_batch_of_times, "times"),
     spoilt(batch_norm, "batch", right=mixture),
