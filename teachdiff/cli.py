@@ -598,9 +598,9 @@ def compare(
     given = options_of(set_, chosen_methods)
     sigma_ours = sigma_of(sigma)
     weights = prior_file(prior)
-    found = open_images(images, prior, size, include, every)
     model = load_prior(prior, where)
-    truths = {name: suited(x, model, name).to(where) for name, x in found.items()}
+    given_images = open_images(images, prior, size, include, every)
+    truths = {name: suited(x, model, name).to(where) for name, x in given_images.items()}
     check_sizes(truths, chosen_tasks)
     with this_shard() as shard:
         experiment = Experiment(
@@ -697,9 +697,9 @@ def tune(
         found = open_images(images, prior, size, include, every, count)
     with usage():
         choosing.check_unreported(found, prior)
-    check_sizes(found, chosen_tasks)
-    truths = {name: x.to(where) for name, x in found.items()}
     model = load_prior(prior, where)
+    truths = {name: suited(x, model, name).to(where) for name, x in found.items()}
+    check_sizes(truths, chosen_tasks)
     with this_shard() as shard:
         base = Experiment(
             model, prior, file_digest(weights), truths, chosen_tasks, chosen_methods, sigma_ours, out,
