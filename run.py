@@ -46,6 +46,7 @@ PYTHON = BIN / ("python.exe" if WINDOWS else "python")
 # What each of our own commands runs, and which dependency group of pyproject.toml it needs beyond the core.
 COMMANDS: dict[str, tuple[str | None, list[list[str]]]] = {
     "test": ("test", [["pytest"]]),
+    "peers": ("peers", [["pytest", "-m", "peers", "tests/peers"]]),
     "lint": ("test", [["ruff", "check"], ["mypy"]]),
     "site": ("docs", [["mkdocs", "build", "--strict"]]),
 }
@@ -55,6 +56,7 @@ usage: python3 run.py COMMAND [ARGUMENTS]
 
   tour            prove, refute, restore: the guided tour (start here)
   test [ARGS]     run the tests; ARGS go to pytest, paths are relative to this folder
+  peers [ARGS]    point the property suite at azula, deepinv and diffusers
   lint            check style and types
   site            build the site into site/
   COMMAND [ARGS]  any other command of teachdiff: `python3 run.py list` names them

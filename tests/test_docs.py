@@ -34,3 +34,12 @@ def test_the_table_of_the_ledger_counts_rightly():
 def test_every_page_is_in_the_navigation():
     listed = set(re.findall(r": (\S+\.md)$", (DOCS.parent / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE))
     assert listed == {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+
+
+def test_the_page_of_other_libraries_is_about_the_versions_of_constraints():
+    """Written by `python3 run.py peers --table docs/peers.md`, with the very versions that are installed."""
+    pinned = dict(re.findall(r"^(\S+)==(\S+)$", (DOCS.parent / "constraints.txt").read_text(), re.MULTILINE))
+    text = (DOCS / "peers.md").read_text(encoding="utf-8")
+    stated = dict(re.findall(r"^## (\S+) (\S+)$", text, re.MULTILINE))
+    assert stated == {name: pinned[name] for name in ("azula", "deepinv", "diffusers")}
+    assert f"torch {pinned['torch']}." in text

@@ -23,7 +23,9 @@ class NotAffine(ValueError):
     """The output of a method is no affine function of its noise, so that its law is not Gaussian."""
 
 
-def output_law(method: Callable[..., Tensor], prior, problem: InverseProblem, **options) -> tuple[Tensor, Tensor]:
+def output_law(
+    method: Callable[..., Tensor], prior, problem: InverseProblem, *, rounding: float | None = None, **options
+) -> tuple[Tensor, Tensor]:
     r"""Mean (C, H, W) and covariance (n, n), n = C H W, of `method(prior, problem, **options)`.
 
     A method that draws nothing has a law too: a point, whose covariance is 0.
@@ -31,6 +33,7 @@ def output_law(method: Callable[..., Tensor], prior, problem: InverseProblem, **
     Arguments:
         method: affine in its noise for this prior and problem; that is checked at one random point.
         problem: with a batch of one.
+        rounding: how far from affine the method's own arithmetic may be, relative; by default that of y's dtype.
         options: of the method, except `noise` and `seed`.
 
     Raises:
@@ -66,7 +69,8 @@ def output_law(method: Callable[..., Tensor], prior, problem: InverseProblem, **
     jacobian = (x[1:-1] - x[0]).mT
     predicted = x[0] + jacobian @ probe
     gap, scale = (predicted - x[-1]).abs().max(), x[1:].abs().max().clamp(min=1)
-    if not bool(gap <= 1e-3 * torch.finfo(x.dtype).eps ** 0.5 * scale):
+    allowed = 1e-3 * torch.finfo(x.dtype).eps ** 0.5 if rounding is None else rounding
+    if not bool(gap <= allowed * scale):
         raise NotAffine(
             f"the method is not affine in its noise here: at a random point it gives a value that is {gap:.3g} "
             "from the affine one. The exact law needs a Gaussian prior, a linear operator and clip_x0 off."

@@ -330,7 +330,7 @@ def as_prior(
         if time == "sigma":
             out = denoiser(x_t / alpha_bar.sqrt(), ((1 - alpha_bar) / alpha_bar).sqrt())
         else:
-            out = denoiser(x_t, {"t": t, "t - 1": t - 1, "t / T": (t / schedule.T).to(x_t)}[time])
+            out = denoiser(x_t, {"t": t, "t - 1": t - 1, "t / T": t.to(x_t) / schedule.T}[time])
         for name in ("mean", "sample"):  # a distribution, or a named tuple
             out = out if isinstance(out, Tensor) else getattr(out, name, out)
         return convert(out, x_t, alpha_bar)

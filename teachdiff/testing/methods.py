@@ -124,9 +124,8 @@ def rotation(method: MethodView, draw: Draw) -> None:
     noise = recorded(seed)
     plain = method(world.prior, world.problem, noise)
     turned = method(prior, problem, lambda t, shape: noise(t, shape) @ q.mT)
-    require_close(
-        turned, plain @ q.mT, 1e-7, 1 + float(plain.abs().max()), "the rotated problem's result, and the rotated result"
-    )
+    allowed, scale = max(1e-7, method.tolerance), 1 + float(plain.abs().max())
+    require_close(turned, plain @ q.mT, allowed, scale, "the rotated problem's result, and the rotated result")
 
 
 class Asked:
@@ -185,7 +184,7 @@ def exact_law(method: MethodView, draw: Draw) -> None:
     seed = draw.seed()
     for T in LENGTHS:
         world = GaussianWorld(seed, T=draw.note("T", T))
-        got_mean, got_cov = law_of(method, world.prior, world.problem)
+        got_mean, got_cov = law_of(method, world.prior, world.problem, method.tolerance)
         for name in names:
             mean, cov = CLOSED_FORMS[name](world, **method.claims[name])
             for what, got, expected in (("mean", got_mean.flatten(), mean), ("covariance", got_cov, cov)):
@@ -226,10 +225,14 @@ def exact_path(method: MethodView, draw: Draw) -> None:
             require_close(x.flatten(), expected, method.tolerance, scale, what)
 
 
-def law_of(method: Callable[..., Tensor], prior: Any, problem: InverseProblem) -> tuple[Tensor, Tensor]:
+def law_of(
+    method: Callable[..., Tensor], prior: Any, problem: InverseProblem, rounding: float
+) -> tuple[Tensor, Tensor]:
     """`output_law` of method(prior, problem, noise); one that is not affine in its noise breaks the law that asks."""
     try:
-        return output_law(lambda prior, problem, *, noise: method(prior, problem, noise), prior, problem)
+        return output_law(
+            lambda prior, problem, *, noise: method(prior, problem, noise), prior, problem, rounding=rounding
+        )
     except ValueError as error:
         raise LawBroken(str(error)) from error
 
@@ -251,7 +254,7 @@ def converges(method: MethodView, draw: Draw) -> None:
             mean, cov = gaussian_posterior(world.prior, problem)
         else:
             problem, mean, cov = blind(world), world.mean, world.cov
-        got_mean, got_cov = law_of(method.together, world.prior, problem)
+        got_mean, got_cov = law_of(method.together, world.prior, problem, method.tolerance)
         gaps.append(float((got_mean.flatten() - mean.flatten()).norm() + (got_cov - cov).norm()))
     # What the finite noise at T leaves behind (ᾱ_T is not 0) does not shrink with the number of steps.
     half = 0.5 * gaps[0]
@@ -322,7 +325,8 @@ def forgets(method: MethodView, draw: Draw) -> None:
     world, noise = GaussianWorld(seed), recorded(seed)
     A, y = world.problem.operator, world.problem.y
     one, other = (method(world.prior, InverseProblem(A, y + shift, 1e6), noise) for shift in (0.0, 1.0))
-    require_close(other, one, 1e-7, 1 + float(one.abs().max()), "the results of two measurements at sigma = 1e6")
+    allowed, scale = max(1e-7, method.tolerance), 1 + float(one.abs().max())
+    require_close(other, one, allowed, scale, "the results of two measurements at sigma = 1e6")
 
 
 @law("method", "As sigma falls to 0, the result reproduces the measurement: A x = y.", proof="bayes_score", examples=3)
