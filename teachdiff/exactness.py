@@ -268,6 +268,12 @@ CASES: tuple[Case, ...] = (
         limit=lambda sigma, y: (sdedit_mean(start_level(), y), sdedit_variance(start_level())),
     ),
     Case(
+        "SDEdit, masked", "sdedit", NOT,
+        "the seen pixels are put back with their noise, and the hole is drawn as if they were free of it",
+        "sdedit.masked",
+        lambda steps, sigma: {"t_start": START * max(T, steps) // T, "masked": True},
+    ),
+    Case(
         "ScoreALD, gamma = 1", "score_ald", NOT,
         "a gamma above sigma weakens the measurement for good", "exactness.score_ald",
         lambda steps, sigma: {"gamma": 1.0},
@@ -278,6 +284,11 @@ CASES: tuple[Case, ...] = (
         "the prior is N(0, I): there the chain is Langevin's, and its fixed law is the posterior",
         "exactness.score_ald", lambda steps, sigma: {"gamma": sigma},
         exact_on=("pixel", "white"), limit=posterior_of_pixel,
+    ),
+    Case(
+        "ScoreALD, Langevin, gamma = 1", "score_ald", NOT,
+        "at each level it tempers as if the prior were flat, and a few moves do not reach that level's law",
+        "likelihood_score.langevin", lambda steps, sigma: {"chain": "langevin", "gamma": 1.0},
     ),
     Case(
         "DPS, likelihood step", "dps", NOT,
