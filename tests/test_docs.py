@@ -1,10 +1,13 @@
 """What the pages state about the project is what the project is."""
 
+import html
 import re
 from pathlib import Path
 
 from derivations import ledger, registry
 from derivations.ledger.row import VERDICTS
+from teachdiff.testing import KINDS, laws
+from teachdiff.testing.methods import CLAIMS
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -43,3 +46,13 @@ def test_the_page_of_other_libraries_is_about_the_versions_of_constraints():
     stated = dict(re.findall(r"^## (\S+) (\S+)$", text, re.MULTILINE))
     assert stated == {name: pinned[name] for name in ("azula", "deepinv", "diffusers")}
     assert f"torch {pinned['torch']}." in text
+
+
+def test_the_tables_of_laws_are_the_laws():
+    text = html.unescape((DOCS / "property-suite.md").read_text(encoding="utf-8"))
+    for kind in KINDS:
+        section = re.split(rf"^### Of an? {kind}$", text, flags=re.MULTILINE)[1].split("\n##")[0]
+        stated = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", section, re.MULTILINE))
+        assert stated == {name: law.statement.replace("|", "\\|") for name, law in laws(kind)}
+    claims = set(re.findall(r"`(\w+)`", text.split("### Of a method")[1].split("| law")[0]))
+    assert set(CLAIMS) <= claims

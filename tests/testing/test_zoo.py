@@ -2,6 +2,7 @@
 
 import ast
 import math
+import re
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -91,6 +92,11 @@ def test_the_zoo_is_counted(capsys):
         )
     assert len(ZOO) >= 130
     assert rows >= 30
+    page = (ROOT / "docs" / "property-suite.md").read_text(encoding="utf-8")
+    stated = re.findall(r"(\d+) wrong objects \((\d+) operators, (\d+) priors, (\d+) schedules and (\d+) methods", page)
+    order = ("operator", "prior", "schedule", "method")
+    assert [tuple(map(int, numbers)) for numbers in stated] == [(len(ZOO), *(counts[kind] for kind in order))]
+    assert f"and {len(ROWS)} rows of" in page
 
 
 # The ledger.
