@@ -31,8 +31,8 @@ args = parser.parse_args()
 pixel = (1, 1, 1)
 white = GaussianPrior(schedules.linear(), torch.zeros(pixel), torch.ones(pixel))
 one = InverseProblem(Identity(pixel), torch.ones(1, *pixel, dtype=torch.float64), sigma=0.1)
-# At a constant level the rounds converge to the posterior mean, whatever the level. A falling level stops short of it:
-# how far depends on where it started.
+# At a constant level the rounds converge to the posterior mean, whatever the level; for this prior a falling level
+# gets there too. Another lambda is another problem.
 print(f"{'the posterior mean':34s} {gaussian_posterior(white, one)[0].item():.6f}")
 for level in (0.1, 0.5, 1.0):
     x = pnp_admm(white, one, sigma_start=level, sigma_end=level, iterations=400)
