@@ -93,14 +93,16 @@ class CircularConvolution(Operator):
         # h(-f) is the conjugate of h(f) up to rounding; make it so exactly, or a frequency and its
         # mirror could fall on two sides of the threshold below and P would not be real.
         h = (h + mirrored(h).conj()) / 2
-        seen = h.abs() > rank_tolerance(h.abs().expand(shape))
-        h = torch.where(seen, h, 0.0)
-        phase = torch.where(seen, h / torch.where(seen, h.abs(), 1.0), 1.0)
+        # So must their moduli be, of which a vectorised abs may round one otherwise than its mirror.
+        gain = (h.abs() + mirrored(h.abs())) / 2
+        seen = gain > rank_tolerance(gain.expand(shape))
+        h, gain = torch.where(seen, h, 0.0), torch.where(seen, gain, 0.0)
+        phase = torch.where(seen, h / torch.where(seen, gain, 1.0), 1.0)
         self._h = Table(torch.view_as_real(half_plane(h)))
-        self._s = Table(half_plane(h.abs()))
+        self._s = Table(half_plane(gain))
         right = HartleyBasis(shape)
         left = _PhasedHartleyBasis(shape, Table(torch.view_as_real(half_plane(phase))))
-        self.svd = SVD(h.abs().expand(shape), left, right)
+        self.svd = SVD(gain.expand(shape), left, right)
 
     def _forward(self, x: Tensor) -> Tensor:
         return fourier_multiply(x, torch.view_as_complex(self._h.like(x)))
