@@ -88,7 +88,8 @@ def test_splitting_and_permuting_the_batch_change_nothing(run, seed, data):
     world, batch = World(seed), data.draw(st.integers(2, 4))
     prior, problem, listed = mixture(world, seed), batch_of(World(seed), batch, seed), sample_seeds(seed, batch)
     whole = RUNS[run](prior, problem, seed=seed)
-    near = {"rtol": 1e-12, "atol": 1e-12}
+    # Relative to the batch's largest value: where a guided chain overshoots, its rounding grows with it.
+    near = {"rtol": 0.0, "atol": 1e-12 * max(1.0, whole.abs().max().item())}
     order = data.draw(st.permutations(range(batch)))
     shuffled = InverseProblem(problem.operator, problem.y[order], problem.sigma)
     torch.testing.assert_close(RUNS[run](prior, shuffled, seed=[listed[i] for i in order]), whole[order], **near)
