@@ -306,18 +306,18 @@ def moments_of_a_mixture(method: MethodView, draw: Draw) -> None:
     examples=6,
 )
 def guidance_has_the_right_sign(method: MethodView, draw: Draw) -> None:
-    """In one step, with an isotropic prior, where every guided method's shift is a positive multiple of Aᵀ M r."""
+    """In one step, with an isotropic prior and A Aᵀ = I: there a guided method's shift moves by a positive multiple of
+    Aᵀ M r, M positive semi-definite (I where the step is linear in y, I - u uᵀ for a norm), and A Aᵀ M r = M r."""
     seed = draw.seed()
-    world = GaussianWorld(seed, T=1, isotropic=True)
-    noise, A = recorded(seed), world.problem.operator
-    r = 1e-3 * normal(world.problem.y.shape, seed + 9)
-    near = InverseProblem(A, world.problem.y + r, world.sigma)
-    x, moved = method(world.prior, world.problem, noise), method(world.prior, near, noise)
+    world, noise = GaussianWorld(seed, T=1, isotropic=True), recorded(seed)
+    A = Matrix(torch.linalg.qr(normal((N, N), seed + 2)).Q[: len(world.matrix)])
+    y, r = world.problem.y, 1e-3 * normal(world.problem.y.shape, seed + 9)
+    x, moved = (method(world.prior, InverseProblem(A, data, world.sigma), noise) for data in (y, y + r))
     if torch.equal(x, moved):
         raise NotApplicable("the measurement does not change the result: an unconditional sampler")
     shift = A(moved - x)
     along = float((r * shift).sum())
-    rounding = 1e-9 * float(r.norm() * shift.norm())
+    rounding = method.tolerance * float(r.norm() * (1 + x.norm()))
     require(along >= -rounding, "<r, A (x(y + r) - x(y))> must not be negative", along, 0.0)
 
 

@@ -24,7 +24,7 @@ def rounding(*tensors: Tensor) -> float:
 
 
 def inner(u: Tensor, v: Tensor) -> complex | float:
-    return torch.vdot(u.flatten(), v.flatten()).item()
+    return torch.vdot(u.flatten(), v.flatten().to(u.dtype)).item()
 
 
 def condition(dense: np.ndarray) -> float:

@@ -112,7 +112,9 @@ def gradient(prior: PriorSubject, draw: Draw) -> None:
     h = prior.eps ** (1 / 3)
     ahead, behind = (prior.view.denoise(x_t + s * h * v, torch.tensor(t)) for s in (1, -1))
     slope, analytic = float(((ahead - behind) / (2 * h) * w).sum()), float((vjp * v).sum())
-    scale = float(w.norm()) * (float(((ahead - behind) / (2 * h)).norm()) + float(out.detach().norm()))
+    # A denoiser that comes by x0_hat as (x_t + ...)/√ᾱ_t divides its rounding by √ᾱ_t, and the difference by h.
+    rounding = 1e-2 * float(x_t.norm()) / prior.view.schedule.alpha_bar[t].item() ** 0.5
+    scale = float(w.norm()) * (float(((ahead - behind) / (2 * h)).norm()) + float(out.detach().norm()) + rounding)
     require_close(analytic, slope, 1e3 * prior.eps ** (2 / 3), scale, "<J v, w> by autograd and by differences")
 
 

@@ -177,8 +177,7 @@ SEED = "DDRM.forward asks `if seed:`, so seed 0 does not seed."
 DDRM = {
     "seeds": SEED,
     "rotation": "By convention: it draws its noise in the basis of the SVD, so the same draws mean another noise.",
-    "guidance_has_the_right_sign": "By convention: sigmas start at 1 (so says the docstring). The first step takes "
-    "√(sigmas[0]² - (σ/s)²) where s > σ, whatever sigmas[0] is: NaN where it is too small, as here.",
+    "streams": "One generator draws for the whole batch, so that a sample's noise depends on how many stand beside it.",
 }
 NO_CLAIMS: dict[str, dict] = {"forgets": {}}
 
