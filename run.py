@@ -49,6 +49,7 @@ COMMANDS: dict[str, tuple[str | None, list[list[str]]]] = {
     "peers": ("peers", [["pytest", "-m", "peers", "tests/peers"]]),
     "lint": ("test", [["ruff", "check"], ["mypy"]]),
     "site": ("docs", [["mkdocs", "build", "--strict"]]),
+    "mutate": ("mutation", [["tests.mutation"]]),
 }
 
 HELP = """\
@@ -59,6 +60,7 @@ usage: python3 run.py COMMAND [ARGUMENTS]
   peers [ARGS]    point the property suite at azula, deepinv and diffusers
   lint            check style and types
   site            build the site into site/
+  mutate          change the formulas one by one and see whether a test notices (about half an hour)
   COMMAND [ARGS]  any other command of teachdiff: `python3 run.py list` names them
 
 The first start installs what the command needs into .venv beside this file.
