@@ -43,13 +43,13 @@ WINDOWS = os.name == "nt"
 BIN = VENV / ("Scripts" if WINDOWS else "bin")
 PYTHON = BIN / ("python.exe" if WINDOWS else "python")
 
-# What each of our own commands runs, and which dependency group of pyproject.toml it needs beyond the core.
+# What each of our own commands runs (modules, or files of this folder), and which dependency group of pyproject.toml it needs beyond the core.
 COMMANDS: dict[str, tuple[str | None, list[list[str]]]] = {
     "test": ("test", [["pytest"]]),
     "peers": ("peers", [["pytest", "-m", "peers", "tests/peers"]]),
     "lint": ("test", [["ruff", "check"], ["mypy"]]),
     "site": ("docs", [["mkdocs", "build", "--strict"]]),
-    "mutate": ("mutation", [["tests.mutation"]]),
+    "mutate": ("mutation", [["tests/mutation.py"]]),
 }
 
 HELP = """\
@@ -273,7 +273,9 @@ def plan(arguments: list[str]) -> tuple[str | None, list[list[str]], Path | None
         # The user's own folder: the paths of images and results are relative to it.
         return None, [[str(BIN / ("teachdiff.exe" if WINDOWS else "teachdiff")), *arguments]], None
     group, modules = COMMANDS[name]
-    return group, [[str(PYTHON), "-m", *module, *rest] for module in modules], ROOT
+    # A module by its name, or a file: `tests` is also what other packages call theirs.
+    lines = [[str(PYTHON), *([] if module[0].endswith(".py") else ["-m"]), *module, *rest] for module in modules]
+    return group, lines, ROOT
 
 
 def execute(lines: list[list[str]], folder: Path | None) -> int:
