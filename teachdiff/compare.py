@@ -119,7 +119,8 @@ class Case:
 def method_options(
     method: str, task: str, T: int, steps: int, shape: Sequence[int], given: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The tuned options of `method` on `task`, and `steps` where the method walks: SDEdit at most its t_start.
+    """The tuned options of `method` on `task`, and `steps` where the method walks: SDEdit at most its t_start, DDRM at
+    most its own 20.
 
     Arguments:
         shape: (..., H, W) of the images.
@@ -129,7 +130,7 @@ def method_options(
         return {}
     options = settings(method, task, T, math.sqrt(shape[-2] * shape[-1])) | taken_by(method, given or {})
     if "steps" in parameters_of(method):
-        options["steps"] = min(steps, options.get("t_start", steps))
+        options["steps"] = min(steps, options.get("t_start", steps), options.get("steps", steps))
     return options
 
 

@@ -46,11 +46,23 @@ SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "pigdm": {"default": {"tau": 1.0}},
     "dmps": {"default": {"lam": 1.0, "at": "x_t"}},
-    "hybrid": {"default": {"step": "norm", "zeta": 3.0, "lam": 1.0}},
-    "ddrm": {"default": {"eta": 0.85, "eta_b": 1.0}},
-    # Not tuned yet: the published weights, DPIR's 0.23 and 49/255 of [0, 1], and 2e-2 of [0, 1] for total variation.
+    "hybrid": {
+        "default": {"step": "norm", "zeta": 3.0, "lam": 1.0},
+        "inpaint_box": {"step": "norm", "zeta": 4.0, "lam": 1.0},
+        "deblur_gaussian": {"step": "norm", "zeta": 6.0, "lam": 1.0},
+        "deblur_motion": {"step": "norm", "zeta": 6.0, "lam": 1.0},
+    },
+    "ddrm": {
+        "default": {"steps": 20, "eta": 0.85, "eta_b": 1.0},
+        "inpaint_box": {"steps": 20, "eta": 1.0, "eta_b": 1.0},
+        "inpaint_random": {"steps": 20, "eta": 1.0, "eta_b": 1.0},
+    },
     "pnp_admm": {"default": {"lam": 0.23, "sigma_start": 0.4}},
-    "admm_tv": {"default": {"lam": 0.04}},
+    "admm_tv": {
+        "default": {"lam": 0.02},
+        "inpaint_box": {"lam": 0.08},
+        "inpaint_random": {"lam": 0.04},
+    },
 }
 
 

@@ -96,6 +96,7 @@ def test_a_command_adds_only_its_own_group(run):
         (["test", "-k", "a b"], "test", [["python", "-m", "pytest", "-k", "a b"]], True),
         (["lint"], "test", [["python", "-m", "ruff", "check"], ["python", "-m", "mypy"]], True),
         (["peers"], "peers", [["python", "-m", "pytest", "-m", "peers", "tests/peers"]], True),
+        (["mutate"], "mutation", [["python", "tests/mutation.py"]], True),
         (["site"], "docs", [["python", "-m", "mkdocs", "build", "--strict"]], True),
         (["restore", "my photo.png"], None, [["teachdiff", "restore", "my photo.png"]], False),
         (["--version"], None, [["teachdiff", "--version"]], False),
