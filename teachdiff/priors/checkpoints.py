@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from teachdiff import schedules
 from teachdiff.checks import check_name
 from teachdiff.files import atomic as atomic  # also offered from here
 from teachdiff.priors.gaussian import GaussianPrior
+from teachdiff.priors.guided import read_guided
 from teachdiff.priors.mixture import GaussianMixturePrior
 from teachdiff.priors.network import NetworkPrior
+from teachdiff.priors.tensors import load_strictly, read_tensors
 from teachdiff.priors.unet import UNet
 from teachdiff.schedules import Schedule
 
@@ -72,6 +73,16 @@ def bundled_priors() -> dict[str, Path]:
     return {path.stem: path for path in sorted(BUNDLED.glob("*.safetensors"))}
 
 
+def find_prior(name: str | Path) -> Path:
+    bundled = bundled_priors()
+    path = bundled.get(str(name), Path(name))
+    if not path.is_file():
+        if path.suffix or len(path.parts) > 1:
+            raise ValueError(f"there is no checkpoint at {path}. Give a file that `teachdiff train` wrote.")
+        check_name(str(name), bundled, "prior")
+    return path
+
+
 def load_prior(name: str | Path, device: torch.device | str = "cpu") -> NetworkPrior | GaussianMixturePrior:
     """A prior by the name of a bundled one, or from a file that `teachdiff train` or `save_mixture` wrote.
 
@@ -82,20 +93,10 @@ def load_prior(name: str | Path, device: torch.device | str = "cpu") -> NetworkP
         ValueError: no bundled prior has that name and no file is there; or the file is damaged,
             of another format, or does not fit what it describes.
     """
-    bundled = bundled_priors()
-    path = bundled.get(str(name), Path(name))
-    if not path.is_file():
-        if path.suffix or len(path.parts) > 1:
-            raise ValueError(f"there is no checkpoint at {path}. Give a file that `teachdiff train` wrote.")
-        check_name(str(name), bundled, "prior")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is no readable safetensors file ({error}). Copy or download it again.") from error
+    path = find_prior(name)
+    tensors, metadata = read_tensors(path)
     if "teachdiff" not in metadata:
-        raise ValueError(f"{path} does not say which network it belongs to; `teachdiff train` writes files that do.")
+        return read_guided(tensors, path).to(device)
     header, schedule = read_header(metadata["teachdiff"], path)
     if header["format"] == MIXTURE:
         return read_mixture(header, schedule, tensors, path)
@@ -103,7 +104,7 @@ def load_prior(name: str | Path, device: torch.device | str = "cpu") -> NetworkP
         network, prediction = UNet(**header["network"]), header["prediction"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"the header of {path} is wrong ({error}). Copy or train it again.") from error
-    load_strictly(network, {key: value.float() for key, value in tensors.items()}, path)
+    load_strictly(network, tensors, path)
     network.requires_grad_(False).eval()
     return NetworkPrior(network, schedule, prediction).to(device)
 
@@ -148,19 +149,3 @@ def read_mixture(
         return GaussianMixturePrior(weights, components, header.get("labels"))
     except (ValueError, TypeError) as error:
         raise ValueError(f"the tensors in {path} are no Gaussian mixture ({error}). Copy or fit it again.") from error
-
-
-def load_strictly(network: torch.nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:
-    """Copy `tensors` into the network, or list every tensor that does not fit in one error."""
-    expected = network.state_dict()
-    wrong = [f"missing: {k} {tuple(v.shape)}" for k, v in expected.items() if k not in tensors]
-    for key, value in tensors.items():
-        if key not in expected:
-            wrong.append(f"unexpected: {key} {tuple(value.shape)}")
-        elif value.shape != expected[key].shape:
-            wrong.append(f"{key}: expected {tuple(expected[key].shape)}, got {tuple(value.shape)}")
-        elif not torch.isfinite(value).all():
-            wrong.append(f"{key}: holds NaN or infinite values")
-    if wrong:
-        raise ValueError(f"the weights in {path} do not fit the network:\n  " + "\n  ".join(wrong))
-    network.load_state_dict(tensors)

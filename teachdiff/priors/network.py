@@ -2,6 +2,13 @@ r"""A prior that a network has learned.
 
 The network sees :math:`x_t` and t - 1 (0 is its least noisy step, as in Ho et al. 2020) and
 predicts :math:`\epsilon`, v or :math:`\hat x_0`; `denoise` turns that into :math:`\hat x_0`.
+
+Some also predict the variance of the step t -> t - 1, as a number u in [-1, 1] for each pixel:
+
+.. math::
+    \log \sigma_t^2 = f \log \beta_t + (1 - f) \log \tilde\beta_t, \qquad f = (u + 1)/2
+
+Source of the variance: Nichol and Dhariwal 2021, eq. 15.
 """
 
 import torch
@@ -9,7 +16,8 @@ from torch import Tensor, nn
 
 from teachdiff.checks import check_images
 from teachdiff.predictions import X0_HAT_FROM
-from teachdiff.schedules import Schedule, check_time
+from teachdiff.schedules import Schedule, check_time, posterior_variance
+from teachdiff.tables import Table
 
 
 class NetworkPrior:
@@ -19,6 +27,7 @@ class NetworkPrior:
         network: called as `network(x_t, t - 1)` with t of shape (B,), answers in the shape of x_t.
         schedule: the schedule that it was trained with.
         prediction: what it predicts: "epsilon", "v", "score" or "x0_hat".
+        learned_variance: it answers with twice the channels, the second half being u.
 
     The answer is not clamped; methods clamp it when `clip_x0` says so, which they take from this
     attribute unless told otherwise.
@@ -26,12 +35,19 @@ class NetworkPrior:
 
     clip_x0 = True
 
-    def __init__(self, network: nn.Module, schedule: Schedule, prediction: str = "epsilon") -> None:
+    def __init__(
+        self, network: nn.Module, schedule: Schedule, prediction: str = "epsilon", learned_variance: bool = False
+    ) -> None:
         if prediction not in X0_HAT_FROM:
             raise ValueError(f"prediction must be one of {sorted(X0_HAT_FROM)}; got {prediction!r}.")
         self.network = network
         self.schedule = schedule
         self.prediction = prediction
+        self.learned_variance = learned_variance
+        small = posterior_variance(schedule.alpha[1:], schedule.alpha_bar[1:], schedule.alpha_bar[:-1])
+        # The step to the clean image adds no noise; its log is kept finite by the next one's, as is usual.
+        small[0] = small[1] if len(small) > 1 else schedule.beta[1]
+        self._bounds = Table(torch.stack([small, schedule.beta[1:]]).log())
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "NetworkPrior":
         """The same prior with its network moved (in place) to a device or dtype."""
@@ -45,9 +61,19 @@ class NetworkPrior:
             TypeError, ValueError: x_t is no finite image batch of the network's dtype, device and
                 channels, or t is no integer in 1..T.
         """
+        return self.predict(x_t, t)[0]
+
+    def predict(self, x_t: Tensor, t: int | Tensor) -> tuple[Tensor, Tensor | None]:
+        r""":math:`\hat x_0` and :math:`\log \sigma_t^2` in one call of the network, both of shape (B, C, H, W); None in
+        the place of the second if the network learned no variance. Raises what `denoise` raises."""
         weight = next(self.network.parameters())
         channels = getattr(self.network, "config", {}).get("image_channels")
         check_images(x_t, "x_t", channels=channels, dtype=weight.dtype, device=weight.device)
         alpha_bar = self.schedule.at(t, x_t)
         steps = check_time(t, self.schedule.T, x_t).to(x_t.device).expand(len(x_t)) - 1
-        return X0_HAT_FROM[self.prediction](self.network(x_t, steps), x_t, alpha_bar)
+        answer = self.network(x_t, steps)
+        if not self.learned_variance:
+            return X0_HAT_FROM[self.prediction](answer, x_t, alpha_bar), None
+        answer, u = answer.chunk(2, dim=1)
+        low, high = self._bounds.like(x_t)[:, steps, None, None, None]
+        return X0_HAT_FROM[self.prediction](answer, x_t, alpha_bar), low + (u + 1) / 2 * (high - low)
