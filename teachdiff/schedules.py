@@ -183,13 +183,27 @@ def linear(T: int = 1000, beta_min: float = 1e-4, beta_max: float = 2e-2) -> Sch
 
     Source: Ho et al. 2020, section 4 (T = 1000, 1e-4 to 2e-2).
     """
-    if T < 1 or not 0 < beta_min <= beta_max < 1:
-        raise ValueError(
-            "a linear schedule needs T >= 1 and 0 < beta_min <= beta_max < 1; "
-            f"got T={T}, beta_min={beta_min}, beta_max={beta_max}."
-        )
+    check_betas("linear", T, beta_min, beta_max)
     beta = torch.linspace(beta_min, beta_max, T, dtype=torch.float64)
     return Schedule(torch.cat([torch.ones(1, dtype=torch.float64), (1 - beta).cumprod(0)]))
+
+
+def scaled_linear(T: int = 1000, beta_min: float = 1e-4, beta_max: float = 2e-2) -> Schedule:
+    r""":math:`\sqrt{\beta_t}` rises linearly from :math:`\sqrt{\beta_{\min}}` at t = 1 to :math:`\sqrt{\beta_{\max}}`.
+
+    Source: Rombach et al. 2022, as released.
+    """
+    check_betas("scaled linear", T, beta_min, beta_max)
+    beta = torch.linspace(beta_min**0.5, beta_max**0.5, T, dtype=torch.float64).square()
+    return Schedule(torch.cat([torch.ones(1, dtype=torch.float64), (1 - beta).cumprod(0)]))
+
+
+def check_betas(kind: str, T: int, beta_min: float, beta_max: float) -> None:
+    if T < 1 or not 0 < beta_min <= beta_max < 1:
+        raise ValueError(
+            f"a {kind} schedule needs T >= 1 and 0 < beta_min <= beta_max < 1; "
+            f"got T={T}, beta_min={beta_min}, beta_max={beta_max}."
+        )
 
 
 def cosine(T: int = 1000, s: float = 0.008, beta_max: float = 0.999) -> Schedule:

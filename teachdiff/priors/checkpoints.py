@@ -1,6 +1,8 @@
 """Priors on disk: one safetensors file that holds the weights and, as metadata, how to read them.
 
-Two formats: a network's weights, and a Gaussian mixture. Of a mixture's covariances the lower triangles are
+`load_prior` also reads what others wrote: state dicts of guided diffusion, folders of diffusers, ids on the hub.
+
+Two formats of our own: a network's weights, and a Gaussian mixture. Of a mixture's covariances the lower triangles are
 kept, row by row, so that what is read is symmetric, and half as long.
 """
 
@@ -14,8 +16,9 @@ from safetensors.torch import save_file
 from teachdiff import schedules
 from teachdiff.checks import check_name
 from teachdiff.files import atomic as atomic  # also offered from here
+from teachdiff.priors import diffusers_format, hub
 from teachdiff.priors.gaussian import GaussianPrior
-from teachdiff.priors.guided import read_guided
+from teachdiff.priors.guided import is_guided, read_guided
 from teachdiff.priors.mixture import GaussianMixturePrior
 from teachdiff.priors.network import NetworkPrior
 from teachdiff.priors.tensors import load_strictly, read_tensors
@@ -24,6 +27,10 @@ from teachdiff.schedules import Schedule
 
 FORMAT = "teachdiff-prior-1"
 MIXTURE = "teachdiff-mixture-1"
+ACCEPTED = (
+    "Give a bundled prior, a file that `teachdiff train` wrote, a state dict of guided diffusion (.pt, .safetensors), a "
+    "folder of diffusers with config.json, or an id on the hub (owner/name)."
+)
 BUNDLED = Path(__file__).parent / "weights"
 SCHEDULES = {"linear": schedules.linear, "cosine": schedules.cosine}
 
@@ -74,29 +81,62 @@ def bundled_priors() -> dict[str, Path]:
 
 
 def find_prior(name: str | Path) -> Path:
-    bundled = bundled_priors()
-    path = bundled.get(str(name), Path(name))
-    if not path.is_file():
-        if path.suffix or len(path.parts) > 1:
-            raise ValueError(f"there is no checkpoint at {path}. Give a file that `teachdiff train` wrote.")
-        check_name(str(name), bundled, "prior")
-    return path
-
-
-def load_prior(name: str | Path, device: torch.device | str = "cpu") -> NetworkPrior | GaussianMixturePrior:
-    """A prior by the name of a bundled one, or from a file that `teachdiff train` or `save_mixture` wrote.
-
-    The weights load strictly, a network's into float32: every missing, unexpected or wrongly shaped tensor is
-    listed in one error. A mixture follows the device and dtype of the images that it is asked about.
+    """The file or folder of a prior: a bundled one's, one that is here, or one that is fetched from the hub.
 
     Raises:
-        ValueError: no bundled prior has that name and no file is there; or the file is damaged,
-            of another format, or does not fit what it describes.
+        ValueError: no bundled prior has that name, no file or folder is there, and the hub has no such id.
+        RuntimeError, ConnectionError: the hub cannot be asked, see `teachdiff.priors.hub.fetch`.
+    """
+    bundled = bundled_priors()
+    path = bundled.get(str(name), Path(name))
+    if path.exists():
+        return path
+    if hub.is_id(name):
+        return hub.fetch(str(name))
+    if path.suffix or len(path.parts) > 1:
+        raise ValueError(f"there is no checkpoint at {path}. {ACCEPTED}")
+    check_name(str(name), bundled, "prior")
+    raise ValueError(f"the bundled prior {name} has lost its file {path}. Install teachdiff again.")
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files that make up the prior at a path, which is what `find_prior` gave."""
+    return [path] if path.is_file() else list(diffusers_format.files_of(path).values())
+
+
+def load_prior(
+    name: str | Path, device: torch.device | str = "cpu", *, sha256: str | None = None
+) -> NetworkPrior | GaussianMixturePrior:
+    """A prior by the name of a bundled one, from a file, from a folder, or by its id on the hub.
+
+    Files are those of `teachdiff train` and `save_mixture`, and state dicts of guided diffusion (safetensors, or a
+    .pt of which only tensors are read); folders hold a `UNet2DModel` of diffusers. Weights load strictly, into
+    float32: every missing, unexpected or wrongly shaped tensor is listed in one error, and never does a network keep
+    weights that came from no file. A mixture follows the device and dtype of the images that it is asked about.
+
+    Arguments:
+        sha256: what the file with the weights must hash to. What the hub's cache names by its hash is always checked.
+
+    Raises:
+        ValueError: nothing has that name; or the file is damaged, another one, of another format, wants to run code,
+            or does not fit what it describes.
+        RuntimeError: a package of the extra `hub` is needed and not installed.
+        ConnectionError: the hub could not be reached.
     """
     path = find_prior(name)
-    tensors, metadata = read_tensors(path)
+    if path.is_dir():
+        return diffusers_format.read_folder(path, sha256).to(device)
+    tensors, metadata = read_tensors(path, sha256)
     if "teachdiff" not in metadata:
-        return read_guided(tensors, path).to(device)
+        if is_guided(tensors):
+            return read_guided(tensors, path).to(device)
+        if any(key.startswith(("down_blocks.", "conv_in.")) for key in tensors):
+            raise ValueError(
+                f"{path} holds the weights of a network of diffusers, which do not say how it is built: give the "
+                "folder that holds config.json and scheduler_config.json beside them."
+            )
+        some = ", ".join(list(tensors)[:3])
+        raise ValueError(f"{path} does not say which network its {len(tensors)} tensors ({some}, ...) are. {ACCEPTED}")
     header, schedule = read_header(metadata["teachdiff"], path)
     if header["format"] == MIXTURE:
         return read_mixture(header, schedule, tensors, path)

@@ -18,13 +18,19 @@ PICKLES = (".pt", ".pth", ".bin", ".ckpt")
 MAGIC = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_tensors(path: Path, sha256: str | None = None) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors of a file by their names, on the CPU, and the metadata of a safetensors file.
 
+    Its SHA-256 is checked where one is given, and where the hub's cache names the file by it.
+
     Raises:
-        ValueError: the file is damaged, is no file of weights, wants to run code, or holds something else
-            than tensors by name.
+        ValueError: the file is damaged or another, is no file of weights, wants to run code, or holds something
+            else than tensors by name.
     """
+    blob = path.resolve()
+    cached = blob.name if blob.parent.name == "blobs" and re.fullmatch("[0-9a-f]{64}", blob.name) else None
+    for expected in filter(None, (sha256, cached)):
+        check_sha256(path, expected)
     with open(path, "rb") as file:
         start = file.read(64)
     if start.startswith(b"version https://git-lfs"):
