@@ -37,7 +37,8 @@ def read_tensors(path: Path, sha256: str | None = None) -> tuple[dict[str, Tenso
         raise ValueError(f"{path} is a pointer of Git LFS, not the weights. Run `git lfs pull` where it came from.")
     if start.lstrip().lower().startswith((b"<!doctype", b"<html")):
         raise ValueError(f"{path} is a web page, not weights: the download was refused. Download it with a browser.")
-    if start.startswith(MAGIC) or path.suffix in PICKLES:
+    described = start[8:9] == b"{"  # safetensors begin with the length of a JSON object, and the object
+    if not described and (start.startswith(MAGIC) or path.suffix in PICKLES):
         return read_pickle(path), {}
     try:
         with safe_open(path, framework="pt") as file:
@@ -49,7 +50,8 @@ def read_tensors(path: Path, sha256: str | None = None) -> tuple[dict[str, Tenso
 def read_pickle(path: Path) -> dict[str, Tensor]:
     """Of a file of `torch.save` only the tensors: a pickle can name any function to be called, and none is."""
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with open(path, "rb") as file:  # of a path, torch would look at the ending
+            found = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises many kinds for a damaged file
         wanted = re.search(r"(?:GLOBAL|Unsupported class|Unsupported operand) (\S+)", str(error))
         if isinstance(error, pickle.UnpicklingError) and wanted:
