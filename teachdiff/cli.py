@@ -44,7 +44,13 @@ DEFAULT_TASKS = "inpaint_box,inpaint_random,deblur_gaussian,sr4"
 DEFAULT_METHODS = "tweedie,sdedit,score_ald,dps"
 
 Task = Annotated[str, typer.Option(help="What was done to the image: see `teachdiff list`.", show_default=False)]
-Prior = Annotated[str, typer.Option(help="A bundled prior, or a file that `teachdiff train` wrote.")]
+Prior = Annotated[
+    str,
+    typer.Option(
+        help="A bundled prior, a file that `teachdiff train` wrote, a guided-diffusion .pt or .safetensors, a folder "
+        "of diffusers, or an id on the hub (owner/name)."
+    ),
+]
 Sigma = Annotated[float, typer.Option(help="Standard deviation of the noise, in [0, 1] units (doubled inside).")]
 Steps = Annotated[int, typer.Option(help="Steps of each chain.")]
 Size = Annotated[
@@ -196,22 +202,11 @@ def options_of(given: list[str] | None, methods: list[str]) -> dict[str, Any]:
 
 
 def prior_file(name: str) -> Path:
-    """Where the weights of a bundled prior or a checkpoint are."""
-    from teachdiff.checks import check_name
-    from teachdiff.priors.checkpoints import bundled_priors
+    """The file or folder of a prior; one on the hub is fetched."""
+    from teachdiff.priors.checkpoints import find_prior
 
-    bundled = bundled_priors()
-    if name in bundled:
-        return bundled[name]
-    path = Path(name)
-    if not path.is_file():
-        if path.suffix or len(path.parts) > 1:
-            raise Usage(
-                f"there is no checkpoint at {path}. Give a bundled prior or a file that `teachdiff train` wrote."
-            )
-        with usage():
-            check_name(name, bundled, "prior")
-    return path
+    with usage():
+        return find_prior(name)
 
 
 def check_steps(steps: int, T: int) -> None:
@@ -528,6 +523,9 @@ def suited(x: "Tensor", model: Any, name: str) -> "Tensor":
             f"this prior knows images of {shape[1]} x {shape[2]} pixels only; {name} has {x.shape[2]} x {x.shape[3]}. "
             f"Use --size {shape[1]}."
         )
+    grid = 1 if shape else getattr(model.network, "coarsest", 1)
+    if x.shape[2] % grid or x.shape[3] % grid:
+        raise Usage(f"this prior's network needs a --size that is a multiple of {grid}; got {x.shape[3]}.")
     return x
 
 
@@ -587,7 +585,7 @@ def compare(
     from teachdiff.baselines import BASELINES
     from teachdiff.compare import file_digest
     from teachdiff.experiment import Experiment
-    from teachdiff.priors.checkpoints import load_prior
+    from teachdiff.priors.checkpoints import files_of, load_prior
     from teachdiff.shards import this_shard
 
     chosen_tasks, chosen_methods = tasks_of(tasks), methods_of(methods, *BASELINES)
@@ -604,7 +602,7 @@ def compare(
     check_sizes(truths, chosen_tasks)
     with this_shard() as shard:
         experiment = Experiment(
-            model, prior, file_digest(weights), truths, chosen_tasks, chosen_methods, sigma_ours, out,
+            model, prior, file_digest(*files_of(weights)), truths, chosen_tasks, chosen_methods, sigma_ours, out,
             steps=steps, seed=seed, samples=samples, options=given, shard=shard,
         )  # fmt: skip
         check_chains([experiment])
@@ -671,7 +669,7 @@ def tune(
     from teachdiff.compare import file_digest
     from teachdiff.experiment import Experiment, default_size, held_out
     from teachdiff.files import write_json
-    from teachdiff.priors.checkpoints import load_prior
+    from teachdiff.priors.checkpoints import files_of, load_prior
     from teachdiff.settings import VALIDATION
     from teachdiff.shards import this_shard
 
@@ -702,7 +700,7 @@ def tune(
     check_sizes(truths, chosen_tasks)
     with this_shard() as shard:
         base = Experiment(
-            model, prior, file_digest(weights), truths, chosen_tasks, chosen_methods, sigma_ours, out,
+            model, prior, file_digest(*files_of(weights)), truths, chosen_tasks, chosen_methods, sigma_ours, out,
             steps=steps, seed=seed, shard=shard,
         )  # fmt: skip
         with usage():
@@ -786,7 +784,7 @@ def reproduce(
     from teachdiff.checks import check_name
     from teachdiff.compare import file_digest
     from teachdiff.files import atomic, write_json
-    from teachdiff.priors.checkpoints import load_prior
+    from teachdiff.priors.checkpoints import files_of, load_prior
     from teachdiff.published import TABLES
     from teachdiff.shards import this_shard
 
@@ -807,7 +805,7 @@ def reproduce(
 
     @functools.cache
     def load(name: str):
-        return load_prior(name, where), file_digest(prior_file(name))
+        return load_prior(name, where), file_digest(*files_of(prior_file(name)))
 
     with this_shard() as shard:
         results, messages = consoles(shard.rank)
@@ -1106,6 +1104,9 @@ def list_(json_: Json = False) -> None:
             table.add_row(name, _escape(line))
         results.print(table)
         results.print()
+    from teachdiff.priors.checkpoints import ACCEPTED
+
+    results.print(f"--prior: {ACCEPTED}", soft_wrap=True)
 
 
 def catalogue() -> dict[str, dict[str, str]]:

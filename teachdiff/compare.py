@@ -496,9 +496,14 @@ def image_digest(x: Tensor) -> str:
     return hashlib.sha256(x.detach().cpu().contiguous().numpy().tobytes()).hexdigest()[:16]
 
 
-def file_digest(path: str | Path) -> str:
-    """A short name of a file's content."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+def file_digest(*paths: str | Path) -> str:
+    """A short name of what some files hold, one after the other."""
+    whole = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            while piece := file.read(1 << 20):
+                whole.update(piece)
+    return whole.hexdigest()[:16]
 
 
 # The contact sheet

@@ -280,6 +280,8 @@ def with_(option, value):
         (with_("--method", "dsp"), "Did you mean 'dps'"),
         (with_("--prior", "photo"), "Did you mean 'photos'"),
         (with_("--prior", "no/such.safetensors"), "no checkpoint at"),
+        (with_("--prior", "model.pt"), "no checkpoint at"),
+        (with_("--prior", "a/b/c"), "no checkpoint at"),
         (with_("--sigma", "-0.1"), "0 or more"),
         (with_("--sigma", "nan"), "finite"),
         (with_("--sigma", "much"), "'--sigma'"),
@@ -328,6 +330,18 @@ def test_a_wrong_question_is_exit_code_2_and_nothing_is_written(run, tiny, tmp_p
     assert files(tmp_path) == before
 
 
+def test_a_guided_diffusion_file_and_a_wrong_size_for_it(run, tmp_path):
+    from teachdiff.priors.guided import GuidedUNet
+
+    torch.save(GuidedUNet(3, 6, 64, (1, 1), 1, ()).state_dict(), "model.pt")
+    line = ["restore", "astronaut", "--task", "denoise", "--prior", "model.pt", "--steps", 2, "--out", "o"]
+    result = run(*line, "--size", 17)
+    assert result.exit_code == 2 and "--size that is a multiple of 2; got 17" in result.stderr
+    assert not Path("o").exists()
+    assert run(*line, "--size", 16).exit_code == 0
+    assert load_image("o/restored.png").shape == (1, 3, 16, 16)
+
+
 def broken_files(tmp_path, tiny):
     (tmp_path / "cut.safetensors").write_bytes(Path(tiny).read_bytes()[:5000])
     save_file({"w": torch.zeros(1)}, tmp_path / "foreign.safetensors")
@@ -338,6 +352,8 @@ def broken_files(tmp_path, tiny):
     (tmp_path / "nothing").mkdir()
     (tmp_path / "held").mkdir()
     (tmp_path / "held" / "rows.jsonl").write_text("somebody else's rows")
+    (tmp_path / "cut.pt").write_bytes(b"PK\x03\x04cut off")
+    torch.save({"x": Path.cwd}, tmp_path / "attack.pt")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "checkpoint.pt").write_bytes(b"damaged")
     (tmp_path / "train.toml").write_text(
@@ -350,6 +366,9 @@ def broken_files(tmp_path, tiny):
     [
         (with_("--prior", "cut.safetensors"), "no readable safetensors"),
         (with_("--prior", "foreign.safetensors"), "does not say which network"),
+        (with_("--prior", "cut.pt"), "no readable checkpoint"),
+        (with_("--prior", "attack.pt"), "wants to call"),
+        (with_("--prior", "nothing"), "no network in the format of diffusers"),
         (["restore", "text.png", *RESTORE[2:]], "no image of a known format"),
         (["restore", "cut.png", *RESTORE[2:]], "no readable image"),
         (with_("--out", "file/below"), "cannot write into file/below"),
@@ -481,7 +500,6 @@ def test_prove_a_printed_line_shows_what_is_wrong_with_it(run):
     assert row["verdict"] == "wrong" and "refuted" in text
     for key in ("counterexample", "consequence", "corrected"):
         assert row[key][:20] in text
-
 
 
 def test_an_undecided_proof_is_exit_code_1(run, monkeypatch):

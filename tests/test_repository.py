@@ -38,7 +38,10 @@ LAYER = {room: number for number, layer in enumerate(LAYERS) for room in layer}
 MAY_IMPORT_DERIVATIONS = {"cli", "tour"}
 
 # Seconds to load, or absent where an extra is not installed: `import teachdiff` must not need them.
-HEAVY = ["derivations", "hypothesis", "lpips", "matplotlib", "skimage", "sympy", "torchvision", "typer"]
+HEAVY = [
+    "derivations", "diffusers", "huggingface_hub", "hypothesis", "lpips", "matplotlib", "skimage", "sympy",
+    "torchvision", "typer",
+]  # fmt: skip
 
 
 def modules(package: str) -> dict[str, str]:

@@ -28,8 +28,8 @@ from teachdiff.schedules import Schedule
 FORMAT = "teachdiff-prior-1"
 MIXTURE = "teachdiff-mixture-1"
 ACCEPTED = (
-    "Give a bundled prior, a file that `teachdiff train` wrote, a state dict of guided diffusion (.pt, .safetensors), a "
-    "folder of diffusers with config.json, or an id on the hub (owner/name)."
+    "Take a bundled prior, a file that `teachdiff train` wrote, a state dict of guided diffusion (.pt, .safetensors), "
+    "a folder of diffusers with config.json, or an id on the hub (owner/name)."
 )
 BUNDLED = Path(__file__).parent / "weights"
 SCHEDULES = {"linear": schedules.linear, "cosine": schedules.cosine}

@@ -145,7 +145,9 @@ def check_config(config: dict[str, Any], settings: dict[str, Any], path: Path) -
     if config.get("class_embed_type") is not None or config.get("num_class_embeds") is not None:
         wrong.append("it wants the class of the image (class_embed_type, num_class_embeds)")
     if config.get("time_embedding_type", "positional") != "positional":
-        wrong.append(f"time_embedding_type is {config['time_embedding_type']!r}: it counts no steps t; only 'positional'")
+        wrong.append(
+            f"time_embedding_type is {config['time_embedding_type']!r}: it counts no steps t; only 'positional'"
+        )
     channels, out = config.get("in_channels", 3), config.get("out_channels", 3)
     if out == 2 * channels and settings.get("variance_type") != "learned_range":
         wrong.append(

@@ -19,6 +19,7 @@ among the 3C channels is in no file: "legacy" (heads first, all published uncond
 Source: Dhariwal and Nichol 2021, section 3 and table 4.
 """
 
+import contextlib
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -144,7 +145,7 @@ class GuidedUNet(nn.Module):
             )
         if any(c % head_channels for c in with_attention):
             raise ValueError(f"heads of {head_channels} channels must divide those of the levels; got {sizes}.")
-        self.config = {
+        self.config: dict[str, Any] = {
             "image_channels": image_channels,
             "out_channels": out_channels,
             "model_channels": model_channels,
@@ -192,9 +193,10 @@ class GuidedUNet(nn.Module):
         half = self.model_channels // 2
         rates = torch.exp(-math.log(1e4) * torch.arange(half, device=t.device) / half)
         angles = t[:, None].float() * rates
-        return self.time_embed(torch.cat([angles.cos(), angles.sin()], dim=1).to(self.time_embed[0].weight.dtype))
+        wave = torch.cat([angles.cos(), angles.sin()], dim=1)
+        return self.time_embed(wave.to(next(self.time_embed.parameters()).dtype))
 
-    def run(self, stage: nn.ModuleList, h: Tensor, time: Tensor) -> Tensor:
+    def run(self, stage: Any, h: Tensor, time: Tensor) -> Tensor:
         for block in stage:
             if self.checkpointing and torch.is_grad_enabled():
                 h = checkpoint(block, h, time, use_reentrant=False, preserve_rng_state=False)
@@ -228,7 +230,9 @@ LAYOUTS: dict[str, dict[str, Any]] = {
 
 def is_guided(tensors: Mapping[str, Tensor]) -> bool:
     """Whether these names are of this family of networks, perhaps with some missing."""
-    return sum(key.startswith(("time_embed.", "input_blocks.", "output_blocks.")) for key in tensors) > len(tensors) // 2
+    return (
+        sum(key.startswith(("time_embed.", "input_blocks.", "output_blocks.")) for key in tensors) > len(tensors) // 2
+    )
 
 
 def infer(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -237,7 +241,7 @@ def infer(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     A level's last stage on the way up ends in a block that doubles the size; so these blocks count the levels.
 
     Raises:
-        LookupError, ValueError, ZeroDivisionError: tensors that tell it are missing.
+        LookupError, ZeroDivisionError: tensors that tell it are missing.
     """
     stem, head = tensors["input_blocks.0.0.weight"], tensors["out.2.weight"]
     stages = {int(m[1]) for key in tensors if (m := re.match(r"output_blocks\.(\d+)\.", key))}
@@ -256,19 +260,16 @@ def infer(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def fitting(tensors: Mapping[str, Tensor]) -> tuple[str, GuidedUNet]:
-    """The layout that these tensors fit, or nearly fit, and its network on the meta device: without weights."""
+    """The layout that these tensors fit, or nearly fit, and its network on the meta device: without weights.
+
+    Raises:
+        ValueError: there is no network with the sizes that the shapes tell.
+    """
     options = dict(LAYOUTS)
-    try:
+    with contextlib.suppress(LookupError, ZeroDivisionError):  # some are missing: a published layout tells which
         options["as its shapes tell"] = infer(tensors)
-    except (LookupError, ValueError, ZeroDivisionError):
-        pass  # tensors are missing; the nearest published layout says which
-    candidates = []
-    for name, option in options.items():
-        try:
-            with torch.device("meta"):
-                candidates.append((name, GuidedUNet(**option)))
-        except ValueError:  # no network has such shapes
-            continue
+    with torch.device("meta"):
+        candidates = [(name, GuidedUNet(**option)) for name, option in options.items()]
     return min(candidates, key=lambda c: len(mismatches(c[1].state_dict(), dict(tensors))))
 
 
@@ -279,7 +280,12 @@ def read_guided(tensors: dict[str, Tensor], path: Path) -> NetworkPrior:
     Raises:
         ValueError: tensors are missing, unexpected or wrongly shaped; all are listed, against the nearest layout.
     """
-    layout, network = fitting(tensors)
+    try:
+        layout, network = fitting(tensors)
+    except ValueError as error:
+        raise ValueError(
+            f"{path} has the names of guided diffusion, but no network of ours has its sizes: {error}"
+        ) from None
     load_strictly(network, tensors, path, f"the guided-diffusion layout, {layout}")
     channels, out = network.config["image_channels"], network.config["out_channels"]
     if out not in (channels, 2 * channels):

@@ -20,7 +20,7 @@ def hub(models: dict[str, dict[str, bytes]], cut: dict[str, int] | None = None):
     cut = dict(cut or {})
 
     class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+        # HTTP/1.0: a connection ends with its answer, so that none outlives the server.
 
         def log_message(self, *args):
             pass
@@ -58,7 +58,11 @@ def hub(models: dict[str, dict[str, bytes]], cut: dict[str, int] | None = None):
                 told = {"id": found[1], "sha": COMMIT, "siblings": [{"rfilename": name} for name in files]}
                 return self.answer(json.dumps(told).encode(), Content_Type="application/json")
             body = files[file[3]]
-            headers = {"ETag": f'"{hashlib.sha256(body).hexdigest()}"', "X_Repo_Commit": COMMIT, "Accept_Ranges": "bytes"}
+            headers = {
+                "ETag": f'"{hashlib.sha256(body).hexdigest()}"',
+                "X_Repo_Commit": COMMIT,
+                "Accept_Ranges": "bytes",
+            }
             begin = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
             if self.command == "GET" and begin:
                 first = int(begin[1])

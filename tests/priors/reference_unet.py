@@ -111,7 +111,7 @@ def attention(x: Tensor, p: dict[str, Tensor], order: str, size: int = 64) -> Te
 
     "legacy": channels are cut into heads first, and each head into q, k and v; "new": the other way round.
     """
-    batch, c, height, width = x.shape
+    batch, c = x.shape[:2]
     h = group_norm(x, p["norm.weight"], p["norm.bias"]).reshape(batch, c, -1)
     qkv = torch.einsum("oc,bcn->bon", p["qkv.weight"][:, :, 0], h) + p["qkv.bias"][:, None]
     heads = []

@@ -1,4 +1,4 @@
-"""Folders of diffusers: the real package answers what it answers without us, and everything that does not fit is said."""
+"""Folders of diffusers: the answers are the real package's, and everything that does not fit is said."""
 
 import json
 
@@ -117,7 +117,9 @@ def test_the_schedules_are_the_packages(kind):
 def test_it_obeys_the_laws_of_a_prior(tmp_path):
     from teachdiff.testing import check_prior
 
-    prior = load_prior(folder(tmp_path / "m", model(), {**SCHEDULER, "num_train_timesteps": 50})).to(dtype=torch.float64)
+    prior = load_prior(folder(tmp_path / "m", model(), {**SCHEDULER, "num_train_timesteps": 50})).to(
+        dtype=torch.float64
+    )
     assert all(r.ok for r in check_prior(prior, shape=(3, 4, 4)))
 
 
@@ -185,18 +187,25 @@ def test_without_the_package_the_extra_is_named(tmp_path, monkeypatch):
 
 
 def test_old_names_become_new_ones_and_clashes_stay():
-    tensors = {f"down_blocks.1.attentions.0.{name}.{part}": i for i, name in enumerate(OLDER) for part in ("weight", "bias")}
+    tensors = {
+        f"down_blocks.1.attentions.0.{name}.{part}": i for i, name in enumerate(OLDER) for part in ("weight", "bias")
+    }
     old = old_names(tensors)
     assert old.keys() != tensors.keys() and renamed(old) == tensors
     assert renamed({**tensors, **old}).keys() == tensors.keys() | old.keys()
-    assert list(renamed({"query.weight": 1, "key_embedding.query.bias": 2})) == ["query.weight", "key_embedding.query.bias"]
+    assert list(renamed({"query.weight": 1, "key_embedding.query.bias": 2})) == [
+        "query.weight",
+        "key_embedding.query.bias",
+    ]
 
 
 def test_what_a_folder_lacks_is_listed(tmp_path):
     with pytest.raises(ValueError, match="is no network in the format of diffusers") as caught:
         load_prior(tmp_path)
     assert all(f"\n  {piece}" in str(caught.value) for piece in ("config.json", "the weights", "scheduler_config.json"))
-    with pytest.raises(ValueError, match=r"scheduler_config\.json, which says.*\"beta_schedule\": \"linear\"") as caught:
+    with pytest.raises(
+        ValueError, match=r"scheduler_config\.json, which says.*\"beta_schedule\": \"linear\""
+    ) as caught:
         load_prior(folder(tmp_path / "m", scheduler=None))
     assert len(str(caught.value).splitlines()) == 2
     assert read_schedule(json.loads(diffusers_format.EXAMPLE), "s")[0].T == 1000  # what the message offers works

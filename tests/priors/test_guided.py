@@ -149,13 +149,12 @@ def test_a_residual_block_is_the_literal_one(resample, literal, c_out):
 
 
 def test_the_time_is_embedded_cosines_first():
-    network = small()
-    network.time_embed = torch.nn.Sequential(torch.nn.Identity())
-    network.time_embed[0].weight = torch.zeros(1)
-    t = torch.tensor([0, 1, 999])
-    torch.testing.assert_close(
-        network.embed(t), reference_unet.embedding(t, 64, torch.float32), rtol=1e-4, atol=1e-4
-    )
+    network, t = small(), torch.tensor([0, 1, 999])
+    waves = []
+    network.time_embed.register_forward_pre_hook(lambda module, inputs: waves.append(inputs[0]))
+    network.embed(t)
+    # 999 rad in float32 is good to 6e-5.
+    torch.testing.assert_close(waves[0], reference_unet.embedding(t, 64, torch.float32), rtol=0, atol=1e-4)
 
 
 def test_norms_are_computed_in_float32():
@@ -228,7 +227,6 @@ def test_each_sample_sees_only_itself_and_its_own_time():
 def test_every_parameter_takes_part():
     network = small().requires_grad_()
     network(torch.randn(1, 3, 8, 8), torch.tensor([3])).square().sum().backward()
-    # Of one key bias every score of a row takes the same share, which softmax ignores.
     dead = [k for k, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert not dead
 
@@ -347,7 +345,9 @@ def test_every_tensor_that_does_not_fit_is_listed(tmp_path):
 
 def test_a_published_layout_that_lost_its_first_layer_is_known_as_what_it_is(tmp_path):
     shapes = reference_unet.spelled_out(*PUBLISHED["FFHQ-256"][0])
-    tensors = {key: torch.empty(shape, device="meta") for key, shape in shapes.items() if key != "input_blocks.0.0.weight"}
+    tensors = {
+        key: torch.empty(shape, device="meta") for key, shape in shapes.items() if key != "input_blocks.0.0.weight"
+    }
     layout, network = guided.fitting(tensors)
     assert layout == "FFHQ-256"
     assert guided.mismatches(network.state_dict(), tensors) == ["missing: input_blocks.0.0.weight (128, 3, 3, 3)"]
@@ -357,6 +357,16 @@ def test_an_answer_of_the_wrong_number_of_channels_is_named(tmp_path):
     torch.save(small(out_channels=4).state_dict(), tmp_path / "model.pt")
     with pytest.raises(ValueError, match="3 channels, or 6 with a variance; it has 4"):
         load_prior(tmp_path / "model.pt")
+
+
+def test_sizes_that_no_network_of_ours_has_are_named(tmp_path):
+    torch.save(tensors_of(head_channels=32, model_channels=32, channel_mult=(1, 1)), tmp_path / "model.pt")
+    with pytest.raises(ValueError, match=r"names of guided diffusion.*heads of 64 channels must divide"):
+        load_prior(tmp_path / "model.pt")
+
+
+def tensors_of(**options):
+    return GuidedUNet(**{**SMALL, **options}).state_dict()
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Ids on the hub: what is an id, what is fetched, and what is said when it cannot be. The hub is one on this machine."""
+"""Ids on the hub: what is an id, what is fetched, and what is said when it cannot be. The hub is on this machine."""
 
 import importlib.util
 import io
@@ -50,7 +50,9 @@ def at(monkeypatch, tmp_path):
         from huggingface_hub import constants
 
         monkeypatch.setattr(constants, "ENDPOINT", address)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
+        monkeypatch.setattr(
+            constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}"
+        )
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
         monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", address)
 
@@ -63,7 +65,8 @@ def test_an_id_becomes_a_prior_and_the_second_time_needs_no_network(at):
         at(address)
         prior = load_prior("ann/faces")
         assert prior.learned_variance
-        assert [path.rsplit("/", 1)[-1] for method, path, _ in log if method == "GET" and "resolve" in path] == ["model.pt"]
+        fetched = [path.rsplit("/", 1)[-1] for method, path, _ in log if method == "GET" and "resolve" in path]
+        assert fetched == ["model.pt"]
     again = load_prior("ann/faces")  # the hub has gone
     x = torch.randn(1, 3, 4, 4)
     torch.testing.assert_close(again.denoise(x, 5), prior.denoise(x, 5), rtol=1e-5, atol=1e-5)
@@ -128,6 +131,25 @@ def test_without_a_network_the_error_says_so(at):
     at(address)
     with pytest.raises(ConnectionError, match="no file or folder ann/faces here, and the hub could not be reached"):
         load_prior("ann/faces")
+
+
+@needs_hub
+def test_the_command_line_tells_a_wrong_id_from_a_missing_network(at, tmp_path):
+    from typer.testing import CliRunner
+
+    from teachdiff.cli import app
+
+    line = ["restore", "astronaut", "--task", "denoise", "--out", str(tmp_path / "o"), "--prior"]
+    with hub(MODELS) as (address, _):
+        at(address)
+        wrong = CliRunner().invoke(app, [*line, "ann/nobody"])
+        damaged = CliRunner().invoke(app, [*line, "ann/diffusers"])
+    nowhere = CliRunner().invoke(app, [*line, "ann/faces"])
+    assert (wrong.exit_code, damaged.exit_code, nowhere.exit_code) == (2, 1, 1)
+    assert "no model of that id on the hub" in wrong.stderr
+    assert "no readable safetensors file" in damaged.stderr
+    assert "the hub could not be reached" in nowhere.stderr
+    assert not (tmp_path / "o").exists()
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch):

@@ -111,8 +111,8 @@ def test_a_checkpoint_of_something_else_is_named(tmp_path, content, says):
 
 
 def test_a_network_of_another_layout_is_named(tmp_path):
-    save_file({"conv_in.weight": torch.ones(2), "down_blocks.0.resnets.0.conv1.bias": torch.ones(2)}, tmp_path / "m.bin")
-    (tmp_path / "m.bin").rename(tmp_path / "m.safetensors")
+    tensors = {"conv_in.weight": torch.ones(2), "down_blocks.0.resnets.0.conv1.bias": torch.ones(2)}
+    save_file(tensors, tmp_path / "m.safetensors")
     with pytest.raises(ValueError, match=r"give the folder that holds config\.json"):
         load_prior(tmp_path / "m.safetensors")
     torch.save({"features.0.weight": torch.ones(2), "classifier.bias": torch.ones(1)}, tmp_path / "m.pt")
