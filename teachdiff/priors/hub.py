@@ -55,7 +55,7 @@ def fetch(name: str) -> Path:
     try:
         about = HfApi().model_info(repository, revision=revision or None)
         files = wanted(name, [file.rfilename for file in about.siblings or []])
-        folder = Path(snapshot_download(repository, revision=about.sha, allow_patterns=files))
+        folder = Path(snapshot_download(repository, revision=revision or None, allow_patterns=files))
     except GatedRepoError as error:
         raise ValueError(
             f"{repository} on the hub is given only to those who asked for it there: ask, then `hf auth login`."
@@ -68,13 +68,35 @@ def fetch(name: str) -> Path:
     except ValueError:
         raise
     except Exception as error:  # the errors of its transport have no class in common
-        try:
-            folder = Path(snapshot_download(repository, revision=revision or None, local_files_only=True))
-        except Exception:
+        kept = cached(repository, revision or "main")
+        if kept is None:
             raise ConnectionError(
                 f"there is no file or folder {name} here, and the hub could not be reached ({type(error).__name__}: "
                 f"{str(error).splitlines()[0] if str(error) else 'no reason given'}). Check the network; a download "
                 "that was interrupted goes on where it stopped."
             ) from error
-        files = wanted(name, [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()])
+        folder, files = kept
     return folder / files[0] if len(files) == 1 else folder
+
+
+def cached(repository: str, revision: str) -> tuple[Path, list[str]] | None:
+    """The folder and the files in which an earlier fetch left everything that is wanted, or None."""
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    try:
+        repositories = scan_cache_dir().repos
+    except CacheNotFound:
+        return None
+    for repo in repositories:
+        if (repo.repo_type, repo.repo_id) != ("model", repository):
+            continue
+        for found in repo.revisions:
+            if revision in (*found.refs, found.commit_hash):
+                folder = Path(found.snapshot_path)
+                names = [file.file_path.relative_to(folder).as_posix() for file in found.files]
+                try:
+                    return folder, wanted(repository, names)
+                except ValueError:  # interrupted before all was there
+                    return None
+    return None

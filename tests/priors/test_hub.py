@@ -106,6 +106,18 @@ def test_a_file_that_changed_in_the_cache_is_noticed(at, tmp_path):
             load_prior("ann/faces")
 
 
+@needs_hub
+def test_half_a_download_is_no_prior(at):
+    """Interrupted after the small files: without a network there is nothing to make a prior of."""
+    with hub(MODELS) as (address, _):
+        at(address)
+        folder = ids.fetch("ann/diffusers")
+    assert ids.fetch("ann/diffusers") == folder
+    (folder / "diffusion_pytorch_model.safetensors").unlink()
+    with pytest.raises(ConnectionError):
+        ids.fetch("ann/diffusers")
+
+
 UNKNOWN = {
     "ann/nobody": "there is no file or folder ann/nobody here, and no model of that id on the hub",
     "ann/faces@nowhere": "no model of that id on the hub",
