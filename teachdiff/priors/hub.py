@@ -81,11 +81,11 @@ def fetch(name: str) -> Path:
 
 def cached(repository: str, revision: str) -> tuple[Path, list[str]] | None:
     """The folder and the files in which an earlier fetch left everything that is wanted, or None."""
-    from huggingface_hub import scan_cache_dir
+    from huggingface_hub import constants, scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
 
     try:
-        repositories = scan_cache_dir().repos
+        repositories = scan_cache_dir(constants.HF_HUB_CACHE).repos
     except CacheNotFound:
         return None
     for repo in repositories:
