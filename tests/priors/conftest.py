@@ -1,0 +1,22 @@
+"""What several tests of priors need."""
+
+import pytest
+
+
+@pytest.fixture
+def at(monkeypatch, tmp_path):
+    """Point the client at an address, with an empty cache of its own."""
+
+    def point(address):
+        import huggingface_hub.file_download
+        import huggingface_hub.hf_api
+        from huggingface_hub import constants
+
+        monkeypatch.setattr(constants, "ENDPOINT", address)
+        monkeypatch.setattr(
+            constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}"
+        )
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", address)
+
+    return point
