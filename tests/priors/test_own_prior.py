@@ -1,5 +1,6 @@
 """The page on priors of one's own: its snippets run, in their order, in one folder."""
 
+import functools
 import importlib.util
 import json
 import re
@@ -11,6 +12,7 @@ import torch
 from typer.testing import CliRunner
 
 from teachdiff.cli import app
+from teachdiff.priors.checkpoints import load_prior
 from teachdiff.priors.guided import GuidedUNet
 from tests.priors.hub_server import hub
 from tests.priors.test_diffusers_format import SCHEDULER, folder, model
@@ -32,12 +34,25 @@ def files(tmp_path, monkeypatch):
 
 def test_the_snippets_run_in_their_order(files):
     names = {}
-    run = [code for code in PYTHON if not re.search("# (diffusers|hub)$", code, re.MULTILINE)]
+    run = [code for code in PYTHON if not re.search(r"# (diffusers|hub)$|torch\.compile", code, re.MULTILINE)]
     assert len(run) == 7
     for code in run:
         exec(compile(code, "docs/own-prior.md", "exec"), names)
     assert names["restored"].shape == (1, 3, 32, 32)
     assert names["prior"].predict(torch.zeros(1, 3, 8, 8), 5)[1] is not None
+
+
+@pytest.mark.slow  # loading the compiler takes longer than all the rest
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")
+def test_the_network_may_be_compiled(files, monkeypatch):
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
+    prior = load_prior("ffhq_10m.pt")
+    x = torch.randn(1, 3, 8, 8)
+    expected = prior.denoise(x, 500)
+    (code,) = (code for code in PYTHON if "torch.compile" in code)
+    exec(code, {"torch": torch, "prior": prior})
+    assert hasattr(prior.network, "_orig_mod")
+    torch.testing.assert_close(prior.denoise(x, 500), expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.skipif(not EXTRA, reason="diffusers or huggingface_hub is not installed: pip install 'teachdiff[hub]'")
