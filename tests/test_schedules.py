@@ -11,7 +11,9 @@ from teachdiff import schedules
 from teachdiff.schedules import Schedule, posterior_mean, posterior_variance
 
 T_values = st.integers(2, 400)
-made = st.builds(lambda make, T: make(T=T), st.sampled_from([schedules.linear, schedules.cosine]), T_values)
+made = st.builds(
+    lambda make, T: make(T=T), st.sampled_from([schedules.linear, schedules.scaled_linear, schedules.cosine]), T_values
+)
 
 
 @given(made)
@@ -46,6 +48,9 @@ def test_the_published_endpoints():
     assert linear.T == cosine.T == 1000
     assert linear.beta[1].item() == pytest.approx(1e-4, rel=1e-12)
     assert linear.beta[1000].item() == pytest.approx(2e-2, rel=1e-12)
+    scaled = schedules.scaled_linear(beta_min=0.00085, beta_max=0.012)
+    root = [0.00085**0.5 + k / 999 * (0.012**0.5 - 0.00085**0.5) for k in range(1000)]
+    torch.testing.assert_close(scaled.beta[1:], torch.tensor(root, dtype=torch.float64) ** 2, rtol=1e-9, atol=0)
     assert cosine.beta[1000].item() == pytest.approx(0.999, rel=1e-12)
     f = [math.cos((t / 1000 + 0.008) / 1.008 * math.pi / 2) ** 2 for t in (0, 500)]
     assert cosine.alpha_bar[500].item() == pytest.approx(f[1] / f[0], rel=1e-10)
@@ -159,6 +164,7 @@ BAD = {
     "alpha_bar zero": (lambda s: Schedule([1.0, 0.5, 0.0]), ValueError, "above 0"),
     "alpha_bar short": (lambda s: Schedule([1.0]), ValueError, "at least two"),
     "timesteps without 0": (lambda s: Schedule([1.0, 0.5], [1, 2]), ValueError, "timesteps"),
+    "scaled beta_min": (lambda s: schedules.scaled_linear(beta_min=0.0), ValueError, "scaled linear schedule needs"),
     "beta_min negative": (lambda s: schedules.linear(beta_min=-1e-4), ValueError, "beta_min"),
     "beta_max one": (lambda s: schedules.linear(beta_max=1.0), ValueError, "beta_max"),
     "T zero": (lambda s: schedules.linear(T=0), ValueError, "T >= 1"),
