@@ -19,7 +19,6 @@ among the 3C channels is in no file: "legacy" (heads first, all published uncond
 Source: Dhariwal and Nichol 2021, section 3 and table 4.
 """
 
-import contextlib
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -265,12 +264,21 @@ def fitting(tensors: Mapping[str, Tensor]) -> tuple[str, GuidedUNet]:
     Raises:
         ValueError: there is no network with the sizes that the shapes tell.
     """
-    options = dict(LAYOUTS)
-    with contextlib.suppress(LookupError, ZeroDivisionError):  # some are missing: a published layout tells which
-        options["as its shapes tell"] = infer(tensors)
+    candidates, refused = [], None
     with torch.device("meta"):
-        candidates = [(name, GuidedUNet(**option)) for name, option in options.items()]
-    return min(candidates, key=lambda c: len(mismatches(c[1].state_dict(), dict(tensors))))
+        try:
+            candidates.append(("as its shapes tell", GuidedUNet(**infer(tensors))))
+        except (LookupError, ZeroDivisionError):
+            pass  # tensors are missing: a published layout tells which
+        except ValueError as error:
+            refused = error
+        candidates += [(name, GuidedUNet(**option)) for name, option in LAYOUTS.items()]
+    wrong = {name: mismatches(network.state_dict(), dict(tensors)) for name, network in candidates}
+    name, network = min(candidates, key=lambda candidate: len(wrong[candidate[0]]))
+    foreign = [line for line in wrong[name] if not line.startswith("missing")]
+    if refused and len(foreign) > len(tensors) // 2:  # nor is it a published one that lost a part
+        raise refused
+    return name, network
 
 
 def read_guided(tensors: dict[str, Tensor], path: Path) -> NetworkPrior:

@@ -353,6 +353,15 @@ def test_a_published_layout_that_lost_its_first_layer_is_known_as_what_it_is(tmp
     assert guided.mismatches(network.state_dict(), tensors) == ["missing: input_blocks.0.0.weight (128, 3, 3, 3)"]
 
 
+def test_a_published_layout_that_lost_a_part_is_listed():
+    shapes = reference_unet.spelled_out(*PUBLISHED["FFHQ-256"][0])
+    lost = {key for key in shapes if key.startswith("output_blocks")}
+    tensors = {key: torch.empty(shape, device="meta") for key, shape in shapes.items() if key not in lost}
+    layout, network = guided.fitting(tensors)
+    assert layout == "FFHQ-256"
+    assert len(guided.mismatches(network.state_dict(), tensors)) == len(lost) > 100
+
+
 def test_an_answer_of_the_wrong_number_of_channels_is_named(tmp_path):
     torch.save(small(out_channels=4).state_dict(), tmp_path / "model.pt")
     with pytest.raises(ValueError, match="3 channels, or 6 with a variance; it has 4"):
