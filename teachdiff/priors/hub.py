@@ -20,11 +20,15 @@ def is_id(name: object) -> bool:
     return isinstance(name, str) and re.fullmatch(pattern, name) is not None and not name.endswith(FILES)
 
 
+class NothingWanted(ValueError):
+    """The hub has the repository, and no prior is in it. (Some errors of the client are a ValueError too.)"""
+
+
 def wanted(name: str, files: list[str]) -> list[str]:
     """What to fetch of a repository's files: a network of diffusers, else the one file that holds weights.
 
     Raises:
-        ValueError: there is neither, or several files with weights.
+        NothingWanted: there is neither, or several files with weights.
     """
     found = diffusers_format.choose(files)
     if found["config"] and found["weights"]:
@@ -33,7 +37,7 @@ def wanted(name: str, files: list[str]) -> list[str]:
     if len(weights) == 1:
         return weights
     several = f"several files with weights ({', '.join(sorted(weights))})" if weights else "no file with weights"
-    raise ValueError(
+    raise NothingWanted(
         f"{name} on the hub holds no network in the format of diffusers, and {several}. Download the file that you "
         "want and give its path."
     )
@@ -49,7 +53,7 @@ def fetch(name: str) -> Path:
     """
     require("huggingface_hub", f"there is no file or folder {name} here; fetching it from the hub")
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
     repository, _, revision = name.partition("@")
     try:
@@ -60,12 +64,12 @@ def fetch(name: str) -> Path:
         raise ValueError(
             f"{repository} on the hub is given only to those who asked for it there: ask, then `hf auth login`."
         ) from error
-    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+    except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError) as error:
         raise ValueError(
             f"there is no file or folder {name} here, and no model of that id on the hub (or it is private, and "
             "`hf auth login` is needed)."
         ) from error
-    except ValueError:
+    except NothingWanted:
         raise
     except Exception as error:  # the errors of its transport have no class in common
         kept = cached(repository, revision or "main")
@@ -97,6 +101,6 @@ def cached(repository: str, revision: str) -> tuple[Path, list[str]] | None:
                 names = [file.file_path.relative_to(folder).as_posix() for file in found.files]
                 try:
                     return folder, wanted(repository, names)
-                except ValueError:  # interrupted before all was there
+                except NothingWanted:  # interrupted before all was there
                     return None
     return None
