@@ -432,9 +432,9 @@ def restore(
     check_seed(seed)
     given = options_of(set_, [method])
     sigma_ours = sigma_of(sigma)
-    prior_file(prior)
+    weights = prior_file(prior)
     name, truth = open_image(image, default_size(prior) if size is None else size)
-    model = load_prior(prior, where)
+    model = load_prior(weights, where)
     truth = suited(truth, model, name).to(where)
     with usage():
         case = next(degrade({name: truth}, [task], sigma=sigma_ours, seed=seed))
@@ -596,7 +596,7 @@ def compare(
     given = options_of(set_, chosen_methods)
     sigma_ours = sigma_of(sigma)
     weights = prior_file(prior)
-    model = load_prior(prior, where)
+    model = load_prior(weights, where)
     given_images = open_images(images, prior, size, include, every)
     truths = {name: suited(x, model, name).to(where) for name, x in given_images.items()}
     check_sizes(truths, chosen_tasks)
@@ -695,7 +695,7 @@ def tune(
         found = open_images(images, prior, size, include, every, count)
     with usage():
         choosing.check_unreported(found, prior)
-    model = load_prior(prior, where)
+    model = load_prior(weights, where)
     truths = {name: suited(x, model, name).to(where) for name, x in found.items()}
     check_sizes(truths, chosen_tasks)
     with this_shard() as shard:

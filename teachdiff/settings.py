@@ -7,7 +7,9 @@ that `photos` learned from, never on those that a figure is stated for, as in
     teachdiff tune --methods dps --tasks sr4 --grid zeta=1.5,3,6 \\
         --images clothing-cc0.zip --include validation/ --every 90
 
-The candidates were t_start 100, 200, 300, 400, 600; gamma 0.05 to 1; zeta 1.5 to 6.
+The candidates were t_start 100, 200, 300, 400, 600; gamma 0.05 to 1; zeta 1.5 to 6; of DDRM eta 0.7, 0.85, 1; of total
+variation lam 0.01 to 0.16; of DMPS lam 1, 1.75 at both places; of PnP-ADMM lam 0.1 to 1 and sigma_start 0.2, 0.4, 0.8.
+`hybrid` has DPS's zeta, and half of its steps for each part.
 Not tuned: `pigdm` and `ddrm` have the values of their papers, `dmps` that of its derivation, and `hybrid` those of
 its two parts, with half of the steps for each.
 
@@ -45,7 +47,10 @@ SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
         "deblur_motion": {"step": "norm", "zeta": 6.0},
     },
     "pigdm": {"default": {"tau": 1.0}},
-    "dmps": {"default": {"lam": 1.0, "at": "x_t"}},
+    "dmps": {
+        "default": {"lam": 1.75, "at": "updated"},
+        "inpaint_box": {"lam": 1.0, "at": "updated"},
+    },
     "hybrid": {
         "default": {"step": "norm", "zeta": 3.0, "lam": 1.0},
         "inpaint_box": {"step": "norm", "zeta": 4.0, "lam": 1.0},
@@ -57,7 +62,15 @@ SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
         "inpaint_box": {"steps": 20, "eta": 1.0, "eta_b": 1.0},
         "inpaint_random": {"steps": 20, "eta": 1.0, "eta_b": 1.0},
     },
-    "pnp_admm": {"default": {"lam": 0.23, "sigma_start": 0.4}},
+    "pnp_admm": {
+        "default": {"lam": 0.23, "sigma_start": 0.4},
+        "inpaint_box": {"lam": 1.0, "sigma_start": 0.8},
+        "inpaint_random": {"lam": 0.5, "sigma_start": 0.4},
+        "sr2": {"lam": 0.1, "sigma_start": 0.8},
+        "sr4": {"lam": 0.1, "sigma_start": 0.8},
+        "sr8": {"lam": 0.1, "sigma_start": 0.8},
+        "sr16": {"lam": 0.1, "sigma_start": 0.8},
+    },
     "admm_tv": {
         "default": {"lam": 0.02},
         "inpaint_box": {"lam": 0.08},
