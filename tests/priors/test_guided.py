@@ -257,7 +257,8 @@ def test_bad_sizes_are_named(case):
 
 
 def test_it_obeys_the_laws_of_a_prior():
-    prior = NetworkPrior(small(torch.float64), schedules.linear(T=50), learned_variance=True)
+    network = small(torch.float64, channel_mult=(1,), attention=(0,))
+    prior = NetworkPrior(network, schedules.linear(T=50), learned_variance=True)
     assert all(r.ok for r in check_prior(prior, shape=(3, 4, 4)))
 
 
