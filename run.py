@@ -43,7 +43,8 @@ WINDOWS = os.name == "nt"
 BIN = VENV / ("Scripts" if WINDOWS else "bin")
 PYTHON = BIN / ("python.exe" if WINDOWS else "python")
 
-# What each of our own commands runs (modules, or files of this folder), and which dependency group of pyproject.toml it needs beyond the core.
+# What each of our own commands runs (modules, or files of this folder) and which dependency group of pyproject.toml
+# it needs beyond the core.
 COMMANDS: dict[str, tuple[str | None, list[list[str]]]] = {
     "test": ("test", [["pytest"]]),
     "peers": ("peers", [["pytest", "-m", "peers", "tests/peers"]]),

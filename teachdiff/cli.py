@@ -805,7 +805,8 @@ def reproduce(
 
     @functools.cache
     def load(name: str):
-        return load_prior(name, where), file_digest(*files_of(prior_file(name)))
+        weights = prior_file(name)
+        return load_prior(weights, where), file_digest(*files_of(weights))
 
     with this_shard() as shard:
         results, messages = consoles(shard.rank)
