@@ -23,8 +23,8 @@ FORMULAS = [
             "reverse.x_ancestral", "reverse.x_bayes_step", "ddim.x_ddim_sigma", "ddpm.x_ancestral_large",
             "sdedit.x_sdedit_start", "dmps.x_noise_to_signal", "dmps.x_flat_score", "pigdm.x_x0_variance",
             "pigdm.x_x0_score", "ddrm.x_mean_unmeasured", "ddrm.x_mean_noisier", "ddrm.x_mean_better",
-            "ddrm.x_topped_up", "score_ald.x_ve_score", "score_ald.x_langevin_move", "pnp_admm.x_data_step", "pnp_admm.x_level_of",
-            "sdedit.x_put_back", "admm_tv.x_difference_gain", "admm_tv.x_shrink",
+            "ddrm.x_topped_up", "score_ald.x_ve_score", "score_ald.x_langevin_move", "pnp_admm.x_data_step",
+            "pnp_admm.x_level_of", "sdedit.x_put_back", "admm_tv.x_difference_gain", "admm_tv.x_shrink",
         )
     ),
     *(
