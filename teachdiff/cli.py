@@ -301,13 +301,14 @@ def tour(
     from rich.table import Table
 
     table = Table(title="PSNR in dB on the astronaut's face (higher is nearer to the truth)")
-    table.add_column("task", no_wrap=True)
-    for name in METHODS_OF_TOUR:
-        table.add_column(name, justify="right")
-    for name, rows in found.by_task().items():
-        best = max(row.psnr for row in rows if row.psnr is not None)
-        cells = [f"[bold]{row.psnr:.2f}[/]" if row.psnr == best else figure(row.psnr) for row in rows]
-        table.add_row(name, *cells)
+    table.add_column("method", no_wrap=True)
+    by_task = found.by_task()
+    for task in by_task:
+        table.add_column(task, justify="right")
+    best = {task: max(row.psnr for row in rows if row.psnr is not None) for task, rows in by_task.items()}
+    for method, of_tasks in zip(METHODS_OF_TOUR, zip(*by_task.values(), strict=True), strict=True):
+        cells = [f"[bold]{r.psnr:.2f}[/]" if r.psnr == best[r.task] else figure(r.psnr) for r in of_tasks]
+        table.add_row(method, *cells)
     results.print(table)
     summary = found.proofs["summary"]
     results.print(

@@ -37,6 +37,10 @@ LABELS = {
     "sdedit": "SDEdit",
     "score_ald": "ScoreALD",
     "dps": "DPS",
+    "dmps": "DMPS",
+    "ddrm": "DDRM",
+    "pnp_admm": "PnP-ADMM",
+    "admm_tv": "ADMM-TV",
     "truth": "truth",
 }
 TITLES = {
@@ -63,6 +67,8 @@ WHAT_TO_SEE = {
 METHOD_NOTES = {
     "classical": "What one did before priors were learned: biharmonic inpainting, Wiener's filter, bicubic "
     "interpolation. No network. The bar that a learned prior has to clear.",
+    "admm_tv": "Of all pictures that fit the measurement, the one with the least total variation: edges stay, "
+    "texture goes. The last word before priors were learned, and no network either.",
     "tweedie": "One evaluation of the network: x̂₀ = E[x₀ | xₜ], with the damaged picture taken for xₜ. It "
     "removes noise and undoes neither mask nor blur. Any gain over the measurement is denoising "
     "alone.",
@@ -75,6 +81,12 @@ METHOD_NOTES = {
     "dps": "Adds the gradient of the misfit at x̂₀(xₜ), differentiated through the network. It treats "
     "x̂₀ as certain, which it is not, and its released step knows no σ: a good picture, but not "
     "a sample of the posterior.",
+    "dmps": "The likelihood of a flat prior, in closed form: nothing is differentiated, so a step costs half of one of "
+    "DPS. Right near the clean image and wrong far from it; inside a hole it knows nothing.",
+    "ddrm": "Works on each singular value of the camera by itself: what was measured well is taken over, what was "
+    "not is left to the prior. Twenty evaluations instead of a hundred.",
+    "pnp_admm": "An optimiser that asks the prior to denoise, in turn with an exact step towards the measurement. "
+    "Nothing is drawn: it gives one picture, near the mean, and the numbers like it for that.",
 }
 
 

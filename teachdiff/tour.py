@@ -27,7 +27,9 @@ from teachdiff.problems import make_operator, observe, sigma_from_unit_range
 from teachdiff.settings import HELD_OUT, SIGMA
 
 TASKS_OF_TOUR = ("inpaint_box", "inpaint_random", "deblur_gaussian", "sr4")
-METHODS_OF_TOUR = ("measurement", "classical", "tweedie", "sdedit", "score_ald", "dps")
+METHODS_OF_TOUR = (
+    "measurement", "classical", "admm_tv", "tweedie", "sdedit", "score_ald", "dps", "dmps", "ddrm", "pnp_admm"
+)  # fmt: skip
 # What the methods of the tour rest on, and printed formulas that are wrong about it: a few seconds' worth.
 PROOFS = (
     "vp_marginal",
@@ -48,6 +50,7 @@ PROOFS = (
     "liu.alpha",
     "liu.dps",
 )
+ROUNDS = 24  # of PnP-ADMM, each one evaluation
 GRADIENT_COST = 2.1  # a step that differentiates through the network, in network evaluations
 
 
@@ -204,16 +207,22 @@ def run_jobs(jobs: list[Job], device: torch.device, tell: Callable[[str, float],
         label = job.label
         tell(label, done / whole)
 
-        def tick(*_: object) -> None:
-            nonlocal done
-            if stop.is_set():
-                raise Stopped
+        spent = 0.0
+
+        def advance(cost: float) -> None:
+            nonlocal done, spent
             with lock:
-                done += job.cost / job.ticks
+                done, spent = done + cost, spent + cost
                 share = min(1.0, done / whole)
             tell(label, share)
 
+        def tick(*_: object) -> None:
+            if stop.is_set():
+                raise Stopped
+            advance(job.cost / job.ticks)
+
         job.run(tick)
+        advance(job.cost - spent)  # an optimiser may have stopped early
 
     if device.type == "cpu":
         torch.set_num_threads(1)
@@ -285,6 +294,10 @@ def photograph_jobs(tour: Tour, prior, name: str, device: torch.device) -> list[
             Job(f"{case.task}: SDEdit", area * walk, walk, best_of_sdedit),
             Job(f"{case.task}: ScoreALD", area * chain, chain, once("score_ald", chain)),
             Job(f"{case.task}: DPS", GRADIENT_COST * area * chain, chain, once("dps", chain)),
+            Job(f"{case.task}: DMPS", area * chain, chain, once("dmps", chain)),
+            Job(f"{case.task}: DDRM", area * min(20, chain), min(20, chain), once("ddrm", chain)),
+            Job(f"{case.task}: PnP-ADMM", area * ROUNDS, ROUNDS, once("pnp_admm", chain)),
+            Job(f"{case.task}: ADMM-TV", 40, 200, once("admm_tv", chain)),
         ]
     return jobs
 
