@@ -38,7 +38,17 @@ FORMULAS = [
 ]  # fmt: skip
 
 #: Part of the mutated line -> why no test need notice it.
-SURVIVORS: dict[str, str] = {}
+SURVIVORS = {
+    "torch.arange(n // factor, dtype=None)": "whole and half numbers are exact in float32 too",
+    "torch.arange(n // factor, )": "whole and half numbers are exact in float32 too",
+    "torch.arange(n / factor,": "the factor divides n",
+    "torch.arange(n, dtype=None)": "whole numbers are exact in any dtype",
+    "torch.arange(n, )": "whole numbers are exact in any dtype",
+    "torch.where(u < 1, inner": "both branches are 0 at u = 1",
+    "torch.where(u <= 2, outer": "the outer branch is 0 at u = 2",
+    "height < rows else top": "a box as high as the image starts at row 0 either way",
+    "width < columns else left": "a box as wide as the image starts at column 0 either way",
+}
 
 
 def mutmut(*arguments: str) -> str:

@@ -177,3 +177,7 @@ def test_bad_input_is_named(name):
     call, error, says = BAD[name]
     with pytest.raises(error, match=says):
         call(schedules.linear(T=10))
+
+
+def test_repr_names_length_and_end():
+    assert repr(schedules.linear(T=2, beta_min=0.5, beta_max=0.5)) == "Schedule(T=2, alpha_bar_T=0.25)"

@@ -123,3 +123,19 @@ def test_measured_says_where_there_are_readings():
 def test_bad_input(build, error, message):
     with pytest.raises(error, match=message):
         build()
+
+
+def test_boxes_at_the_border_and_their_dtype():
+    mask = box_mask((1, 4, 6), height=2, width=2, top=0, left=0)
+    assert mask.dtype == torch.float64
+    assert mask[0].tolist() == [[0, 0, 1, 1, 1, 1], [0, 0, 1, 1, 1, 1], [1] * 6, [1] * 6]
+    with pytest.raises(ValueError, match="left must be 0 or more"):
+        box_mask((1, 4, 6), left=-1)
+
+
+def test_the_default_of_the_smooth_mask_is_the_released_one():
+    """Standard deviation 50 of 256 pixels, fourth power."""
+    mask, n = smooth_mask((1, 1, 257)), 257
+    distance = (torch.arange(n, dtype=torch.float64) - 128) / (50 / 256 * n)
+    expected = (1 - torch.exp(-distance.square() / 2)) ** 4
+    torch.testing.assert_close(mask[0, 0], expected, rtol=1e-12, atol=1e-14)
