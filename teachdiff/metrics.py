@@ -376,7 +376,7 @@ def _bytes(x: Tensor) -> Tensor:
 def _frechet(extractor: torch.nn.Module | None, path: Path | None) -> Any:
     """torchmetrics' accumulator. It shall not wait for other processes: only one computes it."""
     if importlib.util.find_spec("torchvision") is not None:
-        _import_torchvision()  # torchmetrics imports it where it is installed
+        import_torchvision()  # torchmetrics imports it where it is installed
     from torchmetrics.image.fid import FrechetInceptionDistance
 
     if extractor is not None or path is None:
@@ -391,7 +391,7 @@ def _frechet(extractor: torch.nn.Module | None, path: Path | None) -> Any:
 def _import_lpips() -> Any:
     """The lpips package, whose import needs torchvision's."""
     _need("LPIPS", "metrics", "lpips", "torchvision")
-    _import_torchvision()
+    import_torchvision()
     import lpips
 
     return lpips
@@ -403,7 +403,8 @@ def _need(metric: str, extra: str, *packages: str) -> None:
             raise MetricUnavailable(f"{metric} needs the package {package}: pip install 'teachdiff[{extra}]'")
 
 
-def _import_torchvision() -> None:
+def import_torchvision() -> None:
+    """`import torchvision`, also beside a torch whose build it was not made for."""
     try:
         import torchvision  # noqa: F401
     except RuntimeError as error:

@@ -66,7 +66,14 @@ def test_every_method_has_settings_that_it_takes_and_tasks_that_exist():
         parameters = set(inspect.signature(METHODS[method]).parameters)
         assert set(tasks) - {"default"} <= set(TASKS)
         for task in ["default", *TASKS]:
-            assert set(settings(method, task)) <= parameters - {"steps", "seed", "prior", "problem"}
+            assert set(settings(method, task)) <= parameters - {"seed", "prior", "problem"}
+
+
+def test_a_methods_own_steps_are_the_most_that_it_walks():
+    shape = (3, 64, 64)
+    assert [method_options("ddrm", "sr4", 1000, steps, shape)["steps"] for steps in (5, 100)] == [5, 20]
+    assert method_options("sdedit", "sr4", 1000, 500, shape)["steps"] == 100
+    assert method_options("dps", "sr4", 1000, 500, shape)["steps"] == 500
 
 
 def test_settings_are_a_copy_and_t_start_follows_the_schedule():

@@ -540,7 +540,7 @@ def test_without_inception_the_line_says_how_to_get_it(hub, monkeypatch, tmp_pat
 
 def test_fid_takes_inceptions_file(monkeypatch, tmp_path):
     """Inception itself, its random weights in a file of a digest of their own."""
-    metrics._import_torchvision()
+    metrics.import_torchvision()
     from torch_fidelity import feature_extractor_inceptionv3 as published
     from torchmetrics.image.fid import NoTrainInceptionV3
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from teachdiff import schedules
+from teachdiff.metrics import import_torchvision
 from teachdiff.priors.network import NetworkPrior
 from teachdiff.priors.tensors import load_strictly, read_tensors
 from teachdiff.schedules import Schedule
@@ -87,6 +88,8 @@ def read_folder(folder: Path, sha256: str | None = None) -> NetworkPrior:
     config = read_json(files["config"])
     check_config(config, settings, files["config"])
     require("diffusers", f"{folder}, a network of diffusers,")
+    if importlib.util.find_spec("torchvision") is not None:  # diffusers imports it wherever it is installed
+        import_torchvision()
     from diffusers import UNet2DModel
 
     try:

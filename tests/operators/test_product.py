@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teachdiff.operators import Downsample, Grey, Identity, Product
-from teachdiff.operators.product import keys_cubic
+from teachdiff.operators.product import average_matrix, bicubic_matrix, keys_cubic
 from teachdiff.testing.core import require_close
 from teachdiff.testing.operators import matrix_of
 from tests.operators.house import SEEDS, SHAPES, draw, product
@@ -107,3 +107,11 @@ def test_grey_with_weights():
 def test_bad_input(build, error, message):
     with pytest.raises(error, match=message):
         build()
+
+
+@pytest.mark.parametrize("matrix", [average_matrix, bicubic_matrix])
+def test_reductions_are_float64_and_keep_constants(matrix):
+    """A third in float32 would be off by 1e-8."""
+    rows = matrix(12, 3)
+    assert rows.dtype == torch.float64
+    assert (rows.sum(1) - 1).abs().max() < 1e-15

@@ -1,5 +1,6 @@
 """Folders of diffusers: the answers are the real package's, and everything that does not fit is said."""
 
+import importlib.util
 import json
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from teachdiff import schedules
+from teachdiff.metrics import import_torchvision
 from teachdiff.priors import diffusers_format
 from teachdiff.priors.checkpoints import files_of, load_prior
 from teachdiff.priors.diffusers_format import choose, read_schedule, renamed
@@ -28,6 +30,8 @@ WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
 def model(**options):
+    if importlib.util.find_spec("torchvision") is not None:  # diffusers imports it where it is installed
+        import_torchvision()
     diffusers = pytest.importorskip("diffusers", reason=WHY)
     torch.manual_seed(0)
     network = diffusers.UNet2DModel.from_config({**CONFIG, **options}).eval()
