@@ -40,7 +40,6 @@ LABELS = {
     "dmps": "DMPS",
     "ddrm": "DDRM",
     "pnp_admm": "PnP-ADMM",
-    "admm_tv": "ADMM-TV",
     "truth": "truth",
 }
 TITLES = {
@@ -67,8 +66,6 @@ WHAT_TO_SEE = {
 METHOD_NOTES = {
     "classical": "What one did before priors were learned: biharmonic inpainting, Wiener's filter, bicubic "
     "interpolation. No network. The bar that a learned prior has to clear.",
-    "admm_tv": "Of all pictures that fit the measurement, the one with the least total variation: edges stay, "
-    "texture goes. The last word before priors were learned, and no network either.",
     "tweedie": "One evaluation of the network: x̂₀ = E[x₀ | xₜ], with the damaged picture taken for xₜ. It "
     "removes noise and undoes neither mask nor blur. Any gain over the measurement is denoising "
     "alone.",
