@@ -355,6 +355,6 @@ plug_and_play = Derivation(
             "... so Gribonval's penalty, -|v - x|^2/2 - sigma_k^2 log p_k(v), is -sigma_k^2 log p(x), up to a constant.",
         ),
     ],
-    code=[Code("teachdiff.methods.pnp_admm.level_of", ratio, {"alpha_bar": "alpha_bar"})],
+    code=[Code("teachdiff.schedules.noise_level", ratio, {"alpha_bar": "alpha_bar"})],
     source="Venkatakrishnan, Bouman, Wohlberg 2013; Gribonval 2011; Boyd et al. 2011, section 3.4.1 (varying rho).",
 )

@@ -9,7 +9,6 @@ orderings are what a source claims about its methods.
 """
 
 import json
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -117,8 +116,7 @@ def plan(
 
 def noise_of(t: int) -> float:
     """sqrt((1 - alpha_bar_t) / alpha_bar_t) at a level of the usual schedule, in [-1, 1] units."""
-    alpha_bar = schedules.linear(USUAL).alpha_bar[t].item()
-    return math.sqrt((1 - alpha_bar) / alpha_bar)
+    return schedules.noise_level(schedules.linear(USUAL).alpha_bar[t].item())
 
 
 def judge(table: Table, planned: Sequence[Planned], rows: Mapping[str, Sequence[Row]]) -> dict[str, Any]:

@@ -157,8 +157,7 @@ class Schedule:
         """
         if not (math.isfinite(sigma) and sigma > 0):
             raise ValueError(f"sigma must be a positive number to match a noise level; got {sigma}.")
-        ratio = ((1 - self.alpha_bar[1:]) / self.alpha_bar[1:]).sqrt()
-        return 1 + int((ratio.log() - math.log(sigma)).abs().argmin())
+        return 1 + int((noise_level(self.alpha_bar[1:]).log() - math.log(sigma)).abs().argmin())
 
 
 def check_time(t: int | Tensor, T: int, x: Tensor) -> Tensor:
@@ -220,6 +219,11 @@ def cosine(T: int = 1000, s: float = 0.008, beta_max: float = 0.999) -> Schedule
     f = torch.cos((t / T + s) / (1 + s) * math.pi / 2).square()
     beta = (1 - f[1:] / f[:-1]).clamp(max=beta_max)
     return Schedule(torch.cat([torch.ones(1, dtype=torch.float64), (1 - beta).cumprod(0)]))
+
+
+def noise_level(alpha_bar):
+    r""":math:`\sigma_t = \sqrt{(1-\bar\alpha_t)/\bar\alpha_t}`: the noise of :math:`x_t/\sqrt{\bar\alpha_t}`."""
+    return ((1 - alpha_bar) / alpha_bar) ** 0.5
 
 
 def posterior_mean(x0_hat, x_t, alpha, alpha_bar, alpha_bar_prev):

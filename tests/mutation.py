@@ -20,7 +20,8 @@ FORMULAS = [
     *(
         f"teachdiff.schedules.x{name}__*"
         for name in (
-            "_posterior_mean", "_posterior_variance", "_linear", "_cosine", "ǁScheduleǁbackwards", "ǁScheduleǁnearest",
+            "_noise_level", "_posterior_mean", "_posterior_variance", "_linear", "_cosine",
+            "ǁScheduleǁbackwards", "ǁScheduleǁnearest",
         )
     ),
     *(
@@ -30,7 +31,7 @@ FORMULAS = [
             "sdedit.x_sdedit_start", "sdedit.x_put_back", "score_ald.x_ve_score", "score_ald.x_langevin_move",
             "dmps.x_noise_to_signal", "dmps.x_flat_score", "pigdm.x_x0_variance", "pigdm.x_x0_score",
             "ddrm.x_mean_unmeasured", "ddrm.x_mean_noisier", "ddrm.x_mean_better", "ddrm.x_topped_up",
-            "pnp_admm.x_level_of", "admm_tv.x_difference_gain", "admm_tv.x_shrink",
+            "admm_tv.x_difference_gain", "admm_tv.x_shrink",
         )
     ),
     *(

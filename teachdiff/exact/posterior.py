@@ -34,10 +34,12 @@ from teachdiff.priors.mixture import GaussianMixturePrior
 from teachdiff.problems import InverseProblem
 
 
-def materialise(function, shape: tuple[int, int, int], dtype: torch.dtype = torch.float64) -> Tensor:
-    """The matrix (m, n) of a linear function of images (B, C, H, W), n = C H W."""
+def materialise(
+    function, shape: tuple[int, ...], dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu"
+) -> Tensor:
+    """The matrix (m, n) of a linear function of images (B, C, H, W), n = C H W: its values at the unit images."""
     n = torch.Size(shape).numel()
-    return function(torch.eye(n, dtype=dtype).view(n, *shape)).flatten(1).mT.contiguous()
+    return function(torch.eye(n, dtype=dtype, device=device).view(n, *shape)).flatten(1).mT.contiguous()
 
 
 @dataclass(frozen=True, eq=False)

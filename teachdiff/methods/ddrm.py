@@ -30,7 +30,7 @@ from teachdiff.methods.reverse import Observer, check_linear, check_problem, den
 from teachdiff.noise import Noise
 from teachdiff.predictions import epsilon_from_x0_hat
 from teachdiff.problems import InverseProblem
-from teachdiff.schedules import Step
+from teachdiff.schedules import Step, noise_level
 
 
 def mean_unmeasured(x0_hat, epsilon, level, eta):
@@ -94,7 +94,7 @@ def ddrm(
     y_bar = svd.Ut(y) / s
 
     def transition(step: Step, c_t: Tensor, x0_hat: Tensor) -> tuple[Tensor, Tensor]:
-        level = ((1 - step.alpha_bar_prev) / step.alpha_bar_prev) ** 0.5
+        level = noise_level(step.alpha_bar_prev)
         mean, std = mean_unmeasured(x0_hat, epsilon_from_x0_hat(x0_hat, c_t, step.alpha_bar), level, eta), eta * level
         if sigma > 0:
             noisier = ~unseen & (s * level < sigma)
@@ -105,7 +105,7 @@ def ddrm(
         return step.alpha_bar_prev**0.5 * mean, step.alpha_bar_prev**0.5 * std
 
     # The start is the third case, at the level of T, with nothing known but the measurement.
-    level = ((1 - schedule.alpha_bar[-1].item()) / schedule.alpha_bar[-1].item()) ** 0.5
+    level = noise_level(schedule.alpha_bar[-1].item())
     measured = ~unseen & (s * level > sigma)
     z = svd.Vt(draw(schedule.start, images_of(problem)))
     c_T = torch.where(measured, y_bar + topped_up(s, sigma, level, 1.0).clamp(min=0).sqrt() * z, level * z)

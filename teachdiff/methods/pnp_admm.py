@@ -35,6 +35,7 @@ from teachdiff.methods.reverse import denoiser as denoiser_of
 from teachdiff.noise import Noise
 from teachdiff.operators.base import check_count
 from teachdiff.problems import InverseProblem
+from teachdiff.schedules import noise_level
 
 Denoiser = Callable[[Tensor, float], Tensor]
 
@@ -113,15 +114,10 @@ def noise_levels(sigma: float, start: float, end: float | None, count: int) -> l
 def matched_denoiser(prior, levels: Sequence[float], clip_x0: bool | None) -> tuple[Denoiser, list[float]]:
     r"""The prior as a denoiser, :math:`\hat x_0(\sqrt{\bar\alpha_t}\,x, t)`, and its nearest levels to those asked."""
     schedule, denoise = prior.schedule, denoiser_of(prior, clip_x0)
-    times = {level_of(schedule.alpha_bar[t].item()): t for t in map(schedule.nearest, levels)}
+    times = {noise_level(schedule.alpha_bar[t].item()): t for t in map(schedule.nearest, levels)}
 
     def at(x: Tensor, sigma: float) -> Tensor:
         t = times[sigma]
         return denoise(schedule.alpha_bar[t].item() ** 0.5 * x, torch.tensor(t))
 
-    return at, [level_of(schedule.alpha_bar[schedule.nearest(level)].item()) for level in levels]
-
-
-def level_of(alpha_bar):
-    r""":math:`\sigma_t = \sqrt{(1-\bar\alpha_t)/\bar\alpha_t}`: the noise of :math:`x_t/\sqrt{\bar\alpha_t}`."""
-    return ((1 - alpha_bar) / alpha_bar) ** 0.5
+    return at, [noise_level(schedule.alpha_bar[schedule.nearest(level)].item()) for level in levels]

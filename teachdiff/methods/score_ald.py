@@ -46,7 +46,7 @@ from teachdiff.methods.reverse import (
 from teachdiff.noise import Noise
 from teachdiff.operators.base import check_count
 from teachdiff.problems import InverseProblem
-from teachdiff.schedules import Schedule, Step
+from teachdiff.schedules import Schedule, Step, noise_level
 
 
 def score_ald(
@@ -147,7 +147,7 @@ def langevin(
     """Annealed Langevin dynamics from the noisiest level to the least noisy one; `pull` is the likelihood's score."""
     v = torch.empty(0)
     for step in schedule.backwards():
-        sigma_t = ((1 - step.alpha_bar) / step.alpha_bar) ** 0.5
+        sigma_t = noise_level(step.alpha_bar)
         first = step.t == schedule.start
         draws = noise(step.t, (shape[0], inner + first, *shape[1:]))
         if first:

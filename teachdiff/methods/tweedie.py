@@ -17,6 +17,7 @@ from torch import Tensor
 from teachdiff.methods.reverse import Observer, check_problem, denoiser, noise_for
 from teachdiff.noise import Noise
 from teachdiff.problems import InverseProblem
+from teachdiff.schedules import noise_level
 
 
 def tweedie(
@@ -50,7 +51,7 @@ def tweedie(
         room = 1 - alpha_bar - alpha_bar * sigma**2
         if room < 0:
             raise ValueError(
-                f"at t = {t} the noise is {((1 - alpha_bar) / alpha_bar) ** 0.5:.3g}, less than the measurement's "
+                f"at t = {t} the noise is {noise_level(alpha_bar):.3g}, less than the measurement's "
                 f"sigma = {sigma:.3g}; take t of {schedule.nearest(sigma) + 1} or more."
             )
         z = noise_for(picture, seed, noise)(t, tuple(picture.shape))

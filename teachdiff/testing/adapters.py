@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from teachdiff.checks import check_images
+from teachdiff.exact.posterior import materialise
 from teachdiff.noise import Noise
 from teachdiff.problems import InverseProblem
-from teachdiff.schedules import Schedule
+from teachdiff.schedules import Schedule, noise_level
 from teachdiff.testing.core import CannotAsk, LawBroken
 from teachdiff.testing.replay import with_noise
 
@@ -33,11 +34,14 @@ def first_callable(subject: Any, names: Sequence[str]) -> Callable | None:
     return next((f for f in (getattr(subject, name, None) for name in names) if callable(f)), None)
 
 
-def matrix_of(function: Callable[[Tensor], Tensor], shape: tuple[int, ...], dtype=torch.float64, device="cpu"):
-    """The matrix (m, n) of a linear function of images of `shape`: its values at the batch of unit images; numpy."""
-    n = int(np.prod(shape))
-    eye = torch.eye(n, dtype=dtype, device=device).view(n, *shape)
-    return function(eye).detach().flatten(1).cpu().numpy().T
+def matrix_of(
+    function: Callable[[Tensor], Tensor],
+    shape: tuple[int, ...],
+    dtype: torch.dtype = torch.float64,
+    device: torch.device | str = "cpu",
+) -> np.ndarray:
+    """The matrix (m, n) of a linear function of images of `shape`, for numpy."""
+    return materialise(function, shape, dtype, device).detach().cpu().numpy()
 
 
 class OperatorView:
@@ -328,7 +332,7 @@ def as_prior(
         alpha_bar = schedule.at(t, x_t)
         t = torch.as_tensor(t)
         if time == "sigma":
-            out = denoiser(x_t / alpha_bar.sqrt(), ((1 - alpha_bar) / alpha_bar).sqrt())
+            out = denoiser(x_t / alpha_bar.sqrt(), noise_level(alpha_bar))
         else:
             out = denoiser(x_t, {"t": t, "t - 1": t - 1, "t / T": t.to(x_t) / schedule.T}[time])
         for name in ("mean", "sample"):  # a distribution, or a named tuple

@@ -78,8 +78,12 @@ class GaussianWorld:
         variance: Callable[[Step], float],
         shift: Callable[[Step], Law] | None = None,
         start: Law | None = None,
+        correction: Callable[[Step], Law] | None = None,
     ) -> Law:
-        """Mean and covariance after walking x <- E[x_{t-1} | x_t = x] + shift(x) + noise, down to t = 0."""
+        """Mean and covariance after walking x <- E[x_{t-1} | x_t = x] + shift(x) + noise, x <- x + correction(x).
+
+        `variance(step)` is the variance of the noise; `shift(step)` and `correction(step)` give (matrix, vector).
+        """
         identity = torch.eye(N, dtype=torch.float64)
         mean, cov = start or (torch.zeros(N, dtype=torch.float64), identity)
         for step in schedule.backwards():
@@ -91,6 +95,9 @@ class GaussianWorld:
             mean, cov = gain @ mean + offset, gain @ cov @ gain.mT
             if step.t_prev > 0:
                 cov = cov + variance(step) * identity
+            if correction:
+                more, extra = correction(step)
+                mean, cov = mean + more @ mean + extra, (identity + more) @ cov @ (identity + more).mT
         return mean, cov
 
 

@@ -12,6 +12,9 @@ from teachdiff.operators.base import Operator
 from teachdiff.priors.gaussian import GaussianPrior
 from teachdiff.problems import InverseProblem
 from teachdiff.tables import Table
+from teachdiff.testing.worlds import GaussianWorld
+from teachdiff.testing.worlds import large as large  # also offered from here
+from teachdiff.testing.worlds import small as small
 
 SHAPE = (1, 2, 2)
 N = 4
@@ -69,7 +72,7 @@ class Matrix(Operator):
         return (y.flatten(1) @ torch.linalg.pinv(system, hermitian=True)).view(-1, *self.output_shape)
 
 
-class World:
+class World(GaussianWorld):
     """Prior N(mu, Sigma), measurement y = M x_0 + sigma z and a short schedule, all drawn from a seed."""
 
     def __init__(self, seed: int, T: int = 6, sigma: float = 0.7, rows: int = 3) -> None:
@@ -79,50 +82,6 @@ class World:
         self.matrix, self.sigma = random(seed + 2, rows, N), sigma
         self.prior = GaussianPrior.from_covariance(self.schedule, self.mean.view(SHAPE), self.cov)
         self.problem = InverseProblem(Matrix(self.matrix), random(seed + 3, 1, 1, 1, rows), sigma)
-
-    def marginal(self, alpha_bar: float) -> tuple[Tensor, Tensor]:
-        """Mean and covariance of x_t."""
-        return alpha_bar**0.5 * self.mean, alpha_bar * self.cov + (1 - alpha_bar) * torch.eye(N, dtype=torch.float64)
-
-    def regress(self, cross: Tensor, mean_to: Tensor, alpha_bar: float) -> tuple[Tensor, Tensor]:
-        """E[target | x_t] = gain x_t + offset, from Cov(target, x_t)."""
-        mean, cov = self.marginal(alpha_bar)
-        gain = torch.linalg.solve(cov, cross.mT).mT
-        return gain, mean_to - gain @ mean
-
-    def x0_hat(self, alpha_bar: float) -> tuple[Tensor, Tensor]:
-        return self.regress(alpha_bar**0.5 * self.cov, self.mean, alpha_bar)
-
-    def chain(self, schedule, variance, shift=None, start=None, correction=None) -> tuple[Tensor, Tensor]:
-        """Mean and covariance after walking x <- E[x_{t-1} | x_t = x] + shift(x) + noise, x <- x + correction(x).
-
-        `variance(step)` is the variance of the noise; `shift(step)` and `correction(step)` give (matrix, vector).
-        """
-        mean, cov = start or (torch.zeros(N, dtype=torch.float64), torch.eye(N, dtype=torch.float64))
-        for step in schedule.backwards():
-            mean_prev, cov_prev = self.marginal(step.alpha_bar_prev)
-            gain, offset = self.regress(step.alpha**0.5 * cov_prev, mean_prev, step.alpha_bar)
-            if shift:
-                more, extra = shift(step)
-                gain, offset = gain + more, offset + extra
-            mean, cov = gain @ mean + offset, gain @ cov @ gain.mT
-            if step.t_prev > 0:
-                cov = cov + variance(step) * torch.eye(N, dtype=torch.float64)
-            if correction:
-                more, extra = correction(step)
-                more = torch.eye(N, dtype=torch.float64) + more
-                mean, cov = more @ mean + extra, more @ cov @ more.mT
-        return mean, cov
-
-
-def small(step):
-    """beta_tilde: what is left of x_{t-1} given x_t and x_0, by subtracting what x_t explains."""
-    prior_variance = 1 - step.alpha_bar_prev
-    return prior_variance - step.alpha * prior_variance**2 / (1 - step.alpha_bar)
-
-
-def large(step):
-    return 1 - step.alpha
 
 
 def assert_law(method, world, expected, **options):
