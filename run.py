@@ -46,7 +46,7 @@ PYTHON = BIN / ("python.exe" if WINDOWS else "python")
 # What each of our own commands runs (modules, or files of this folder) and which dependency group of pyproject.toml
 # it needs beyond the core.
 COMMANDS: dict[str, tuple[str | None, list[list[str]]]] = {
-    "test": ("test", [["pytest"]]),
+    "test": ("test", [["pytest", "-n", "2", "--dist", "loadfile"]]),  # a file stays together, its fixtures too
     "peers": ("peers", [["pytest", "-m", "peers", "tests/peers"]]),
     "lint": ("test", [["ruff", "check"], ["mypy"]]),
     "site": ("docs", [["mkdocs", "build", "--strict"]]),

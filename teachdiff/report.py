@@ -37,7 +37,6 @@ LABELS = {
     "sdedit": "SDEdit",
     "score_ald": "ScoreALD",
     "dps": "DPS",
-    "dmps": "DMPS",
     "ddrm": "DDRM",
     "pnp_admm": "PnP-ADMM",
     "truth": "truth",
@@ -78,8 +77,6 @@ METHOD_NOTES = {
     "dps": "Adds the gradient of the misfit at x̂₀(xₜ), differentiated through the network. It treats "
     "x̂₀ as certain, which it is not, and its released step knows no σ: a good picture, but not "
     "a sample of the posterior.",
-    "dmps": "The likelihood of a flat prior, in closed form: nothing is differentiated, so a step costs half of one of "
-    "DPS. Right near the clean image and wrong far from it; inside a hole it knows nothing.",
     "ddrm": "Works on each singular value of the camera by itself: what was measured well is taken over, what was "
     "not is left to the prior. Twenty evaluations instead of a hundred.",
     "pnp_admm": "An optimiser that asks the prior to denoise, in turn with an exact step towards the measurement. "

@@ -28,7 +28,7 @@ from teachdiff.settings import HELD_OUT, SIGMA
 
 TASKS_OF_TOUR = ("inpaint_box", "inpaint_random", "deblur_gaussian", "sr4")
 METHODS_OF_TOUR = (
-    "measurement", "classical", "tweedie", "sdedit", "score_ald", "dps", "dmps", "ddrm", "pnp_admm"
+    "measurement", "classical", "tweedie", "sdedit", "score_ald", "dps", "ddrm", "pnp_admm"
 )  # fmt: skip
 # What the methods of the tour rest on, and printed formulas that are wrong about it: a few seconds' worth.
 PROOFS = (
@@ -294,7 +294,6 @@ def photograph_jobs(tour: Tour, prior, name: str, device: torch.device) -> list[
             Job(f"{case.task}: SDEdit", area * walk, walk, best_of_sdedit),
             Job(f"{case.task}: ScoreALD", area * chain, chain, once("score_ald", chain)),
             Job(f"{case.task}: DPS", GRADIENT_COST * area * chain, chain, once("dps", chain)),
-            Job(f"{case.task}: DMPS", area * chain, chain, once("dmps", chain)),
             Job(f"{case.task}: DDRM", area * min(20, chain), min(20, chain), once("ddrm", chain)),
             Job(f"{case.task}: PnP-ADMM", area * ROUNDS, ROUNDS, once("pnp_admm", chain)),
         ]

@@ -90,10 +90,13 @@ def test_a_command_adds_only_its_own_group(run):
     assert wanted == [["."], [".[metrics]", "pytest>=9"], [".[metrics]", "mkdocs", "pytest>=9"]]
 
 
+TWO_CORES = ["-n", "2", "--dist", "loadfile"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "group", "lines", "at_root"),
     [
-        (["test", "-k", "a b"], "test", [["python", "-m", "pytest", "-k", "a b"]], True),
+        (["test", "-k", "a b"], "test", [["python", "-m", "pytest", *TWO_CORES, "-k", "a b"]], True),
         (["lint"], "test", [["python", "-m", "ruff", "check"], ["python", "-m", "mypy"]], True),
         (["peers"], "peers", [["python", "-m", "pytest", "-m", "peers", "tests/peers"]], True),
         (["mutate"], "mutation", [["python", "tests/mutation.py"]], True),

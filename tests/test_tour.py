@@ -75,7 +75,7 @@ def test_every_method_restores_every_task(tour):
         evaluations = {row.method: row.evaluations for row in rows}
         assert evaluations == {
             "measurement": 0, "classical": 0, "tweedie": 1, "sdedit": 6, "score_ald": 3, "dps": 3,
-            "dmps": 3, "ddrm": 3, "pnp_admm": 24,
+            "ddrm": 3, "pnp_admm": 24,
         }  # fmt: skip
         # SDEdit: three t*, two steps each
         for row in rows:
