@@ -176,6 +176,17 @@ def both_units(sigma: float) -> str:
     return f"sigma = {sigma:g} in [0, 1] units = {sigma_of(sigma):g} in the library's [-1, 1] units"
 
 
+def rounds_of(method: str, options: dict[str, Any]) -> int:
+    """How many steps (or at most how many rounds of ADMM) a method takes with these options."""
+    import inspect
+
+    from teachdiff.methods import METHODS
+
+    parameters = inspect.signature(METHODS[method]).parameters
+    counted = next((name for name in ("iterations", "steps") if name in parameters), None)
+    return options.get(counted, parameters[counted].default) if counted else 1
+
+
 def options_of(given: list[str] | None, methods: list[str]) -> dict[str, Any]:
     """--set NAME=VALUE ... as keyword arguments; each must be an option of at least one of the methods."""
     import ast
@@ -447,7 +458,7 @@ def restore(
     results, messages = consoles()
     messages.print(f"{name}, {task}, {method}, prior {prior}; {both_units(sigma)}", soft_wrap=True)
     with progress_bar(messages) as bar:
-        chain = bar.add_task(method, total=options.get("steps", 1))
+        chain = bar.add_task(method, total=rounds_of(method, options))
         row, x0 = run_case(
             model,
             case,

@@ -607,3 +607,11 @@ def test_every_command_has_help(run):
 )
 def test_first_lines_are_plain(text, line):
     assert cli.first_line(text) == line
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "rounds"),
+    [("dps", {"steps": 7}, 7), ("pnp_admm", {}, 24), ("admm_tv", {"iterations": 3}, 3), ("tweedie", {}, 1)],
+)
+def test_the_bar_is_as_long_as_the_method(method, options, rounds):
+    assert cli.rounds_of(method, options) == rounds
