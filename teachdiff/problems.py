@@ -17,6 +17,13 @@ from teachdiff.checks import check_finite, check_images, check_name, check_sigma
 from teachdiff.noise import sample_seeds
 from teachdiff.operators.base import Operator, Shape, check_count, check_shape
 from teachdiff.operators.blurs import CircularConvolution, GaussianBlur, ReflectConvolution, motion_kernel
+from teachdiff.operators.degradations import (
+    BlurDegradation,
+    BoxDegradation,
+    Degradation,
+    IdentityDegradation,
+    SmoothMaskDegradation,
+)
 from teachdiff.operators.masks import Mask, box_mask, random_mask, smooth_mask
 from teachdiff.operators.product import Downsample, Grey, Identity
 
@@ -181,8 +188,10 @@ def _outpaint(shape: Shape, seed: int, height=None, width=None, top=None, left=N
     return Mask(1 - box_mask(shape, height, width, top, left), fill)
 
 
-def _deblur_gaussian(shape: Shape, seed: int, std: float | None = None, padding: str = "reflect") -> Operator:
-    return GaussianBlur(shape, default_blur_std(shape) if std is None else std, padding)
+def _deblur_gaussian(
+    shape: Shape, seed: int, std: float | None = None, padding: str = "reflect", cut: float = 4.0
+) -> Operator:
+    return GaussianBlur(shape, default_blur_std(shape) if std is None else std, padding, cut)
 
 
 def _deblur_motion(
@@ -257,3 +266,43 @@ def make_operator(task: str, shape: Sequence[int], seed: int = 0, **options: Any
             raise ValueError(f"{task} takes no options; got {name!r}.")
         check_name(name, chosen.options, f"option of {task}")
     return chosen.build(shape, seed, **options)
+
+
+def _degrade_blur(shape: Shape, std: float | None = None, padding: str = "reflect", cut: float = 4.0, **rest: Any):
+    return BlurDegradation(shape, default_blur_std(shape) if std is None else std, padding, cut, **rest)
+
+
+DEGRADATIONS: dict[str, Callable[..., Degradation]] = {
+    "denoise": IdentityDegradation,
+    "inpaint_box": BoxDegradation,
+    "inpaint_smooth": SmoothMaskDegradation,
+    "deblur_gaussian": _degrade_blur,
+}
+
+
+def make_degradation(
+    task: str,
+    shape: Sequence[int],
+    *,
+    sigma_min: float = 0.02,
+    sigma_max: float = 0.1,
+    path: Sequence[float] = (0.0, 1.0),
+    **options: Any,
+) -> Degradation:
+    r"""The family :math:`A_t` that ends, at t = 1, at the operator of a named task: `make_operator(task, shape)`.
+
+    Arguments:
+        task: one of `DEGRADATIONS`.
+        sigma_min, sigma_max, path: see `teachdiff.operators.degradations`; in the units of [-1, 1] images.
+        options: those of the task; a mask's `fill` is none, for a family has no picture.
+
+    Raises:
+        TypeError, ValueError: a task that has no family, an option or a shape that it refuses.
+    """
+    family = DEGRADATIONS[check_name(task, DEGRADATIONS, "task with a degradation")]
+    known = set(inspect.signature(family).parameters) & set(TASKS[task].options)
+    for name in options:
+        if not known:
+            raise ValueError(f"{task} takes no options; got {name!r}.")
+        check_name(name, known, f"option of {task}")
+    return family(check_shape(shape), sigma_min=sigma_min, sigma_max=sigma_max, path=path, **options)

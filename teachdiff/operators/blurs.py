@@ -36,17 +36,18 @@ class GaussianBlur(Product):
 
     Arguments:
         shape: (C, H, W).
-        std: in pixels; 0 is the identity. The kernel is cut at ceil(4 std) and scaled to sum to 1.
+        std: in pixels; 0 is the identity.
         padding: "reflect" (about the outermost pixel), "circular", "replicate" or "zero". Padding may
             be longer than the image: the rule is simply repeated.
+        cut: the kernel ends at ceil(cut std) and is scaled to sum to 1.
 
     Raises:
-        TypeError, ValueError: a std that is not a finite number of 0 or more, an unknown padding.
+        TypeError, ValueError: a std or a cut that is not a finite number of 0 or more, an unknown padding.
     """
 
-    def __init__(self, shape: Sequence[int], std: float, padding: str = "reflect") -> None:
+    def __init__(self, shape: Sequence[int], std: float, padding: str = "reflect", cut: float = 4.0) -> None:
         _, rows, columns = shape = check_shape(shape)
-        kernel = gaussian_kernel(std)
+        kernel = gaussian_kernel(std, cut)
         super().__init__(
             shape,
             rows=blur_matrix(kernel, rows, padding),
@@ -248,10 +249,10 @@ def blur_matrix(kernel: Tensor, n: int, padding: str) -> Tensor:
     return valid @ padding_matrix(n, radius, radius, padding)
 
 
-def gaussian_kernel(std: float) -> Tensor:
-    r""":math:`k_j \propto \exp(-j^2/2\,\mathrm{std}^2)` for \|j\| up to ceil(4 std), summing to 1; float64."""
+def gaussian_kernel(std: float, cut: float = 4.0) -> Tensor:
+    r""":math:`k_j \propto \exp(-j^2/2\,\mathrm{std}^2)` for \|j\| up to ceil(cut std), summing to 1; float64."""
     std = check_sigma(std, "std")
-    radius = math.ceil(4 * std)
+    radius = math.ceil(check_weight(cut, "cut") * std)
     j = torch.arange(-radius, radius + 1, dtype=torch.float64)
     kernel = torch.exp(-(j / std).square() / 2) if std > 0 else torch.ones(1, dtype=torch.float64)
     return kernel / kernel.sum()

@@ -128,7 +128,12 @@ def smooth_mask(shape: Sequence[int], width: float = 50 / 256, power: float = 4.
             raise TypeError(f"{name} must be a number; got {type(value).__name__}.")
         if not (math.isfinite(value) and value > 0):
             raise ValueError(f"{name} must be finite and above 0; got {value}.")
-    i, j = ((torch.arange(n, dtype=torch.float64) - (n - 1) / 2) / (width * n) for n in (rows, columns))
-    r2 = i[:, None].square() + j[None, :].square()
     # 1 - k / max k, without the rounding that would leave the centre not quite 0
-    return (-torch.expm1(-(r2 - r2.min()) / 2)).pow(power).repeat(channels, 1, 1)
+    return (-torch.expm1(-hole((channels, rows, columns), width) / 2)).pow(power).repeat(channels, 1, 1)
+
+
+def hole(shape: Sequence[int], width: float) -> Tensor:
+    """Squared distance from the middle, (H, W), in units of `width` times each side, less its smallest value."""
+    i, j = ((torch.arange(n, dtype=torch.float64) - (n - 1) / 2) / (width * n) for n in shape[1:])
+    r2 = i[:, None].square() + j[None, :].square()
+    return r2 - r2.min()
