@@ -17,11 +17,12 @@ score*, E[(A_t(x_0) - y_t)/sigma_t^2 | y_t, y_1]: Bayes' correction belongs into
 
 from sympy import Derivative, Function, diff, log, sqrt
 
-from derivations.checker import Derivation, Equal, InLaw, Unequal
+from derivations.checker import Derivation, Equal, InLaw, SameOrder, Unequal
 from derivations.dirac_sde import a_1, a_t, sigma_1, sigma_t, spread_t, x0_mean, x0_variance, y_1, y_t
 from derivations.symbols import get
 
 mu, tau, eta, x_0, n_0, w, z, z_t, z_new, zeta = get("mu", "tau", "eta", "x_0", "n_0", "w", "z", "z_t", "z_new", "zeta")
+h = get("h")
 
 slope = a_t * tau**2 / spread_t  # of E[x_0 | y_t] in y_t
 printed = a_1 * slope * (y_1 - a_1 * x0_mean(y_t)) / sigma_1**2
@@ -68,6 +69,20 @@ derivation = Derivation(
             Derivative(-((y_1 - a_1 * x0_mean(y_t)) ** 2) / (2 * sigma_1**2), y_t),
             printed,
             "Dirac's term, through the denoiser: it points from A_1(Phi) to the measurement.",
+        ),
+        SameOrder(
+            (y_1 - a_1 * x0_mean(y_t + h * printed)) ** 2 - (y_1 - a_1 * x0_mean(y_t)) ** 2,
+            -2 * h * sigma_1**2 * printed**2,
+            "Added to y_t, a little of it lowers the misfit ...",
+            h=h,
+            order=2,
+        ),
+        SameOrder(
+            (y_1 - a_1 * x0_mean(y_t - h * printed)) ** 2 - (y_1 - a_1 * x0_mean(y_t)) ** 2,
+            2 * h * sigma_1**2 * printed**2,
+            "... and with the other sign, as in the released program, it raises it.",
+            h=h,
+            order=2,
         ),
         Equal(
             Derivative(-((y_1 - a_1 * x0_mean(y_t)) ** 2) / (2 * (sigma_1**2 + a_1**2 * x0_variance)), y_t),

@@ -23,7 +23,7 @@ keeps the marginals, if the old noise is scaled to fit, as in DDIM.
 
 from sympy import sqrt
 
-from derivations.checker import Derivation, Equal, Induction, InLaw, Positive, SameOrder, Unequal, chain
+from derivations.checker import Code, Derivation, Equal, Induction, InLaw, Positive, SameOrder, Unequal, chain
 from derivations.dirac_sde import a_1, a_s, a_t, sigma_1, sigma_s, sigma_t, spread_t, x0_mean, x0_variance, y_t
 from derivations.symbols import declare, get
 
@@ -31,6 +31,8 @@ mu, tau, eta, x_0, h = get("mu", "tau", "eta", "x_0", "h")
 n_0, w, z, z_t, z_prev, z_new = get("n_0", "w", "z", "z_t", "z_prev", "z_new")
 ratio = declare("ratio", "r", "sigma_s^2/sigma_t^2, the same in every step", "unit", ("decay",))
 decay = declare("decay", "r^k", "the product of k ratios", "unit", ("ratio",))
+here = declare("here", r"A_t(x_0)", "a picture degraded up to t", "real", ("there",))
+there = declare("there", r"A_{t-\Delta t}(x_0)", "the same picture, degraded less", "real", ("here",))
 late = declare("late", r"\delta", "the chain's excess variance over the level's, before a step", "real", ("ratio",))
 
 kept = sigma_s**2 / sigma_t**2  # what a step keeps of the noise in y_t
@@ -47,6 +49,9 @@ def euler(y_t, x_0):
 def step(y_t, x_0):
     """The mean of the exact step, as a program should have it."""
     return a_s * x_0 + kept * (y_t - a_t * x_0)
+
+
+degraded_step = there + kept * (y_t - here)
 
 
 def between(y_t, x_0, eta):
@@ -71,6 +76,12 @@ derivation = Derivation(
         *chain(
             euler(y_t, x_0),
             (step(y_t, x_0), "Collect what multiplies y_t: Euler keeps sigma_s^2/sigma_t^2 of the noise."),
+        ),
+        Equal(
+            degraded_step,
+            step(y_t, x_0),
+            "It needs nothing of the picture but its two degradations, and so it is written for any A_t.",
+            using={there: a_s * x_0, here: a_t * x_0},
         ),
         Equal(
             1 / (1 / sigma_s**2 + 1 / fresh),
@@ -124,6 +135,14 @@ derivation = Derivation(
             "The exact step is the member that draws exact_variance.",
             using={eta: fresh / sigma_t**2},
         ),
+    ],
+    code=[
+        Code(
+            "teachdiff.methods.dirac.ancestral_mean",
+            degraded_step,
+            {"here": "here", "there": "there", "y_t": "y_t", "sigma_s": "sigma_ys", "sigma_t": "sigma_yt"},
+        ),
+        Code("teachdiff.methods.dirac.exact_variance", exact_variance, {"sigma_s": "sigma_ys", "sigma_t": "sigma_yt"}),
     ],
     source="Dirac, eqs. 7 and 23; Ho et al. 2020, eq. 7, for the exact step of another chain.",
 )

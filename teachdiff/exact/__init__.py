@@ -3,13 +3,16 @@
 from teachdiff.exact.distances import Coverage, gaussian_wasserstein, mode_coverage, sliced_wasserstein
 from teachdiff.exact.law import NotAffine, output_law
 from teachdiff.exact.posterior import Posterior, gaussian_posterior, materialise, mixture_posterior
+from teachdiff.exact.restorer import GaussianRestorer, increment_error
 
 __all__ = [
     "Coverage",
+    "GaussianRestorer",
     "NotAffine",
     "Posterior",
     "gaussian_posterior",
     "gaussian_wasserstein",
+    "increment_error",
     "materialise",
     "mixture_posterior",
     "mode_coverage",

@@ -8,12 +8,15 @@ Every method takes
 - `on_step(t, x_t, x0_hat)`: an observer, called in every step;
 - `clip_x0`: clamp x0_hat to [-1, 1] in every step; by default what the prior says: yes for
   networks, no for exact priors.
+
+`dirac` takes a restorer in the place of the prior (see `teachdiff.methods.dirac`).
 """
 
 from teachdiff.methods.admm_tv import admm_tv
 from teachdiff.methods.ddim import ddim
 from teachdiff.methods.ddpm import ddpm
 from teachdiff.methods.ddrm import ddrm
+from teachdiff.methods.dirac import dirac
 from teachdiff.methods.dmps import dmps
 from teachdiff.methods.dps import dps
 from teachdiff.methods.hybrid import hybrid
@@ -34,6 +37,7 @@ METHODS = {
     "dmps": dmps,
     "hybrid": hybrid,
     "ddrm": ddrm,
+    "dirac": dirac,
     "pnp_admm": pnp_admm,
     "admm_tv": admm_tv,
 }
