@@ -221,6 +221,17 @@ def cosine(T: int = 1000, s: float = 0.008, beta_max: float = 0.999) -> Schedule
     return Schedule(torch.cat([torch.ones(1, dtype=torch.float64), (1 - beta).cumprod(0)]))
 
 
+def noised(schedule: Schedule, x_0: Tensor, t: int | Tensor, z: Tensor) -> Tensor:
+    r"""The forward process in one leap: :math:`x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,z`.
+
+    `t` is an integer, or an integer tensor of shape () or (B,), in 1..T; `z` is standard normal, of x_0's shape.
+
+    Source: Ho et al. 2020, eq. 4.
+    """
+    alpha_bar = schedule.at(t, x_0)
+    return alpha_bar**0.5 * x_0 + (1 - alpha_bar) ** 0.5 * z
+
+
 def noise_level(alpha_bar):
     r""":math:`\sigma_t = \sqrt{(1-\bar\alpha_t)/\bar\alpha_t}`: the noise of :math:`x_t/\sqrt{\bar\alpha_t}`."""
     return ((1 - alpha_bar) / alpha_bar) ** 0.5

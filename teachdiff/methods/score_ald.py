@@ -91,23 +91,18 @@ def score_ald(
         check_positive(match, "match")
     check_problem(problem)
     check_linear(problem, "score_ald")
-    A, y = problem.operator, problem.y
     schedule, denoise = prior.schedule.respace(steps), denoiser(prior, clip_x0)
-    noise = noise_for(y, seed, noise)
+    noise = noise_for(problem.y, seed, noise)
 
-    def pull(x: Tensor, t: int, unit: float = 1.0) -> Tensor:
-        gamma_t = unit * check_sigma(gamma(t) if callable(gamma) else gamma, "gamma")
-        variance = problem.sigma**2 + gamma_t**2
-        if variance == 0:
-            raise ValueError("sigma and gamma are both 0, so the likelihood has no finite score; give a gamma above 0.")
-        return A.adjoint(y - A(x)) / variance
+    def gamma_at(t: int) -> float:
+        return check_sigma(gamma(t) if callable(gamma) else gamma, "gamma")
 
     if chain == "langevin":
         return langevin(
             denoise,
             schedule,
             images_of(problem),
-            pull,
+            lambda v, t, sigma_t: tempered_score(problem, v, sigma_t * gamma_at(t)),
             inner=inner,
             step_size=step_size,
             match=match,
@@ -117,7 +112,7 @@ def score_ald(
 
     def guidance(step: Step, x_t: Tensor, x0_hat: Tensor) -> Tensor:
         weight = bayes_step(step.alpha) if coefficient == "bayes" else 1.0
-        return weight * pull(x_t, step.t)
+        return weight * tempered_score(problem, x_t, gamma_at(step.t))
 
     x_T = noise(schedule.start, images_of(problem))
     return reverse(
@@ -130,6 +125,19 @@ def score_ald(
         on_step=on_step,
         remedy="Take a larger gamma.",
     )
+
+
+def tempered_score(problem: InverseProblem, x: Tensor, gamma_t: float) -> Tensor:
+    r""":math:`A^\top (y - A x)/(\sigma^2 + \gamma_t^2)`: the likelihood's score at x, weakened by :math:`\gamma_t`.
+
+    Raises:
+        ValueError: sigma and gamma are both 0.
+    """
+    A, y = problem.operator, problem.y
+    variance = problem.sigma**2 + gamma_t**2
+    if variance == 0:
+        raise ValueError("sigma and gamma are both 0, so the likelihood has no finite score; give a gamma above 0.")
+    return A.adjoint(y - A(x)) / variance
 
 
 def langevin(

@@ -27,7 +27,7 @@ from teachdiff.files import atomic
 from teachdiff.predictions import v_from_x0_hat
 from teachdiff.priors.checkpoints import SCHEDULES, save_prior
 from teachdiff.priors.unet import UNet
-from teachdiff.schedules import Schedule
+from teachdiff.schedules import Schedule, noised
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,9 +161,8 @@ def training_example(
     u = rng.random(config.batch) ** config.t_power
     t = torch.from_numpy(1 + np.floor(config.T * u).astype(np.int64)).clamp(max=config.T)
     epsilon = torch.from_numpy(rng.standard_normal(x0.shape, np.float32))
-    alpha_bar = schedule.at(t, x0)
-    x_t = alpha_bar.sqrt() * x0 + (1 - alpha_bar).sqrt() * epsilon
-    return x_t, t, epsilon if config.prediction == "epsilon" else v_from_x0_hat(x0, x_t, alpha_bar)
+    x_t = noised(schedule, x0, t, epsilon)
+    return x_t, t, epsilon if config.prediction == "epsilon" else v_from_x0_hat(x0, x_t, schedule.at(t, x0))
 
 
 def train(
