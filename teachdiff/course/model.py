@@ -14,6 +14,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,12 +35,14 @@ class Query:
         arguments: plain values, by name. The parent keeps its own copy: what it judges with never comes back.
         driver: what is done with the function, in the child, by name (see `teachdiff.course.drivers`); or "text" or
             "bytes": the parent reads the file, and nothing is run.
+        about: what the judge needs to know beside; it stays in the parent and is never sent.
     """
 
     file: str
     function: str = ""
     arguments: Mapping[str, Plain] = field(default_factory=dict)
     driver: str = "call"
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def runs(self) -> bool:
@@ -62,9 +65,10 @@ class Answer:
     seconds: float = 0.0
 
 
-#: evaluate(folder of the submission, queries that run) -> an answer for each, in order. It never raises for what a
-#: submission does.
-Evaluate = Callable[[Any, Sequence[Query]], Sequence[Answer]]
+#: evaluate(folder of the submission, queries that run, holes) -> an answer for each, in order. It never raises for what
+#: a submission does. `holes`: module -> {function: message}, what must be missing in the library that answers see, lest
+#: an answer be the library's own (see `teachdiff.course.cut.with_holes`).
+Evaluate = Callable[[Path, Sequence[Query], Mapping[str, Mapping[str, str]]], Sequence[Answer]]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,173 @@
+"""The library with holes: bodies cut out of the real source, so that there is no second copy of anything.
+
+A cut keeps decorators, signature and docstring, and puts `raise NotImplementedError(...)` in the place of the rest.
+"""
+
+import ast
+import importlib.util
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from teachdiff.course.model import Assignment, Cut, Exercise
+
+Definition = ast.FunctionDef | ast.ClassDef
+
+
+def source_of(module: str) -> str:
+    """The text of a module of the library."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ValueError(f"there is no module {module}.")
+    return Path(spec.origin).read_text(encoding="utf-8")
+
+
+def find(tree: ast.Module, name: str) -> Definition:
+    """The definition of "function", "Class" or "Class.method".
+
+    Raises:
+        ValueError: there is none.
+    """
+    body: list[ast.stmt] = tree.body
+    found: Definition | None = None
+    for part in name.split("."):
+        kinds = ast.FunctionDef | ast.ClassDef
+        found = next((node for node in body if isinstance(node, kinds) and node.name == part), None)
+        if found is None:
+            raise ValueError(f"there is nothing called {name} to cut.")
+        body = found.body
+    assert found is not None
+    return found
+
+
+def with_holes(source: str, holes: Mapping[str, str]) -> str:
+    """`source` with the bodies of the named functions cut: name -> what the error says.
+
+    Raises:
+        ValueError: a name that is no function of the source.
+    """
+    lines, tree = source.splitlines(), ast.parse(source)
+    cuts = []
+    for name, message in holes.items():
+        node = find(tree, name)
+        if not isinstance(node, ast.FunctionDef):
+            raise ValueError(f"{name} is no function: only functions have bodies to cut.")
+        body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+        first = body[0].lineno if body else node.end_lineno + 1  # type: ignore[operator]
+        # Comments above the first statement belong to the answer too.
+        start = (node.body[0].end_lineno if body is not node.body else signature_end(node)) or first - 1
+        indent = " " * (node.col_offset + 4)
+        cuts.append((start, node.end_lineno, f"{indent}raise NotImplementedError({message!r})".replace("'", '"')))
+    for start, end, line in sorted(cuts, reverse=True):
+        lines[start:end] = [line]
+    return "\n".join(lines) + "\n"
+
+
+def signature_end(node: ast.FunctionDef) -> int:
+    """The last line of a `def` statement before its body, which has no docstring."""
+    return node.body[0].lineno - 1
+
+
+def names_in(node: ast.AST) -> set[str]:
+    """Every name that a definition speaks of, those of quoted annotations too."""
+    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    for n in ast.walk(node):
+        if isinstance(n, ast.arg | ast.FunctionDef):
+            quoted = n.annotation if isinstance(n, ast.arg) else n.returns
+            if isinstance(quoted, ast.Constant) and isinstance(quoted.value, str):
+                names.add(quoted.value)
+    return names
+
+
+def excerpt(module: str, names: Iterable[str], holes: Mapping[str, str]) -> str:
+    """A file with these functions and classes of a module, the imports that they need, and the named bodies cut.
+
+    What else of the module they use is imported from the library.
+    """
+    source = source_of(module)
+    tree = ast.parse(source)
+    tops = list(dict.fromkeys(name.split(".")[0] for name in names))
+    chosen = [node for node in tree.body if isinstance(node, Definition) and node.name in tops]
+    missing = set(tops) - {node.name for node in chosen}
+    if missing:
+        raise ValueError(f"{module} has no {', '.join(sorted(missing))}.")
+    used = set().union(*(names_in(node) for node in chosen)) - set(tops)
+    holed = with_holes(source, holes).splitlines()
+    after = {node.name: node for node in ast.parse("\n".join(holed)).body if isinstance(node, Definition)}
+    parts = []
+    for name in (node.name for node in chosen):
+        node = after[name]
+        first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+        parts.append("\n".join(holed[first - 1 : node.end_lineno]))
+    doc = ast.get_docstring(tree, clean=False)
+    head = f'r"""{doc}"""\n' if doc else ""
+    return "\n\n\n".join([f"{head}\n{imports_of(tree, module, used)}", *parts]) + "\n"
+
+
+def imports_of(tree: ast.Module, module: str, used: set[str]) -> str:
+    """The imports of a module as far as these names need them, and an import from it of what it defines itself."""
+    plain: list[str] = []
+    library: list[str] = []
+    for node in tree.body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            kept = [alias for alias in node.names if (alias.asname or alias.name).split(".")[0] in used]
+            if kept:
+                node.names = kept
+                ours = isinstance(node, ast.ImportFrom) and str(node.module).startswith("teachdiff")
+                (library if ours else plain).append(ast.unparse(node))
+    own = sorted(name for name in defined(tree) if name in used)
+    if own:
+        library.append(f"from {module} import {', '.join(own)}")
+    return "\n".join([*plain, *([""] if plain and library else []), *sorted(library)])
+
+
+def defined(tree: ast.Module) -> set[str]:
+    """The names that a module defines at its top."""
+    found = set()
+    for node in tree.body:
+        if isinstance(node, Definition):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign):
+            found |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found.add(node.target.id)
+    return found
+
+
+def message(exercise: Exercise, name: str) -> str:
+    return f"exercise {exercise.id}: {name} is yours to write"
+
+
+def holes_of(exercises: Iterable[Exercise], module: str) -> dict[str, str]:
+    """name -> message of everything that these exercises cut out of a module."""
+    return {
+        name: message(exercise, name)
+        for exercise in exercises
+        for cut in exercise.cuts
+        if cut.module == module
+        for name in cut.names
+    }
+
+
+def holes_beside(assignment: Assignment, exercise: Exercise) -> dict[str, dict[str, str]]:
+    """module -> holes that must be in the library while an exercise's answer runs.
+
+    All cuts of the modules that the exercise touches: its own functions, and their neighbours in other exercises, from
+    which an answer could be put together.
+    """
+    modules = dict.fromkeys(cut.module for cut in exercise.cuts)
+    return {module: holes_of(assignment.exercises, module) for module in modules}
+
+
+def files_of(assignment: Assignment, solved: bool = False) -> dict[str, str]:
+    """File -> text of the cut functions, with their bodies (`solved`) or without."""
+    found = {}
+    cuts: dict[str, list[Cut]] = {}
+    for cut in assignment.cuts:
+        cuts.setdefault(cut.file, []).append(cut)
+    for file, of_file in cuts.items():
+        module = of_file[0].module
+        if any(cut.module != module for cut in of_file):
+            raise ValueError(f"{assignment.id}: {file} is cut out of two modules.")
+        names = [name for cut in of_file for name in cut.names]
+        found[file] = excerpt(module, names, {} if solved else holes_of(assignment.exercises, module))
+    return found
