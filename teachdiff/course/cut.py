@@ -13,12 +13,16 @@ from teachdiff.course.model import Assignment, Cut, Exercise
 Definition = ast.FunctionDef | ast.ClassDef
 
 
-def source_of(module: str) -> str:
-    """The text of a module of the library."""
+def source_path(module: str) -> str:
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
         raise ValueError(f"there is no module {module}.")
-    return Path(spec.origin).read_text(encoding="utf-8")
+    return spec.origin
+
+
+def source_of(module: str) -> str:
+    """The text of a module of the library."""
+    return Path(source_path(module)).read_text(encoding="utf-8")
 
 
 def find(tree: ast.Module, name: str) -> Definition:
@@ -170,4 +174,30 @@ def files_of(assignment: Assignment, solved: bool = False) -> dict[str, str]:
             raise ValueError(f"{assignment.id}: {file} is cut out of two modules.")
         names = [name for cut in of_file for name in cut.names]
         found[file] = excerpt(module, names, {} if solved else holes_of(assignment.exercises, module))
+    return found
+
+
+#: The rooms of the library that an answer may use: no oracle, no law, no other road to a result.
+ROOMS = (
+    "bases", "checks", "data", "faces", "files", "methods", "metrics", "noise", "operators", "predictions", "priors",
+    "problems", "schedules", "tables",
+)  # fmt: skip
+
+
+def library(holes: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Path -> text of the library that a submission sees: the rooms that answers may use, with holes, and the drivers.
+
+    Arguments:
+        holes: module -> {function: message}, as `holes_beside` gives them.
+    """
+    root = Path(source_path("teachdiff")).parent
+    paths = [root / "__init__.py", root / "course" / "__init__.py", root / "course" / "drivers.py"]
+    for room in ROOMS:
+        paths += sorted((root / room).rglob("*.py")) if (root / room).is_dir() else [root / f"{room}.py"]
+    found = {}
+    for path in paths:
+        parts = path.relative_to(root.parent).with_suffix("").parts
+        module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        text = path.read_text(encoding="utf-8")
+        found["/".join((*parts[:-1], path.name))] = with_holes(text, holes[module]) if holes.get(module) else text
     return found
