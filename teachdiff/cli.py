@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from teachdiff.course import commands as course_commands
 from teachdiff.settings import SIGMA, STEPS
 
 if TYPE_CHECKING:
@@ -77,14 +78,14 @@ class Failure(Exception):
     """Could not be done: exit code 1."""
 
 
-def command(f: Callable[..., None]) -> Callable[..., None]:
+def command(f: Callable[..., None], to: typer.Typer = app) -> Callable[..., None]:
     """Register a command whose errors are one paragraph on stderr, never a traceback."""
 
     @functools.wraps(f)
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             f(*args, **kwargs)
-        except Usage as error:
+        except (Usage, course_commands.Usage) as error:
             stop(f"{error}", 2)
         except Failure as error:
             stop(f"{error}", 1)
@@ -99,7 +100,7 @@ def command(f: Callable[..., None]) -> Callable[..., None]:
                 raise
             stop(str(error), 1)
 
-    return app.command(f.__name__.rstrip("_"))(run)
+    return to.command(f.__name__.rstrip("_"))(run)
 
 
 def stop(message: str, code: int) -> None:
@@ -1101,7 +1102,7 @@ def exactness(
 
 @command
 def list_(json_: Json = False) -> None:
-    """What there is: tasks, methods, priors, derivations."""
+    """What there is: tasks, methods, priors, derivations, assignments."""
     found = catalogue()
     if json_:
         print_json(found)
@@ -1127,6 +1128,7 @@ def catalogue() -> dict[str, dict[str, str]]:
     import importlib
 
     from derivations import registry
+    from teachdiff.course.registry import assignments
     from teachdiff.methods import METHODS
     from teachdiff.priors.checkpoints import bundled_priors
     from teachdiff.problems import TASKS
@@ -1137,6 +1139,7 @@ def catalogue() -> dict[str, dict[str, str]]:
         "methods": {name: first_line(module.__doc__) for name, module in modules.items()},
         "priors": {name: card_line(path) for name, path in bundled_priors().items()},
         "derivations": {name: first_line(derivation.title) for name, derivation in registry.everything().items()},
+        "assignments": {a.id: f"{a.title}; {a.points} points, about {a.minutes} minutes" for a in assignments()},
     }
 
 
@@ -1158,6 +1161,12 @@ def first_line(text: str | None) -> str:
     for pattern, plain in signs:
         sentence = re.sub(pattern, plain, sentence)
     return sentence
+
+
+course = typer.Typer(help="Assignments: the library with holes, judged by laws.", no_args_is_help=True)
+app.add_typer(course, name="course")
+for _function in course_commands.COMMANDS:
+    command(_function, course)
 
 
 def main() -> None:

@@ -471,7 +471,7 @@ def test_list_names_everything_that_there_is(run):
     from derivations import registry
 
     found = json.loads(run("list", "--json").stdout)
-    assert set(found) == {"tasks", "methods", "priors", "derivations"}
+    assert set(found) == {"tasks", "methods", "priors", "derivations", "assignments"}
     assert list(found["tasks"]) == list(TASKS)
     assert list(found["methods"]) == list(METHODS)
     assert set(found["derivations"]) == set(registry.names())

@@ -158,15 +158,15 @@ shaped to multiply images, also where each image of the batch has a time of its 
     checks=(
         Check(
             "noising", 5, statement("schedule", "noising"), noised_queries, judge_noised,
-            "vp_marginal", "proofs.md#vp_marginal",
+            "vp_marginal", "proofs.md#what-is-proved",
         ),
         Check(
             "a_time_for_each", 2, "t may be one number for the batch or one for each sample.",
-            partial(noised_queries, each=True), judge_noised, "vp_marginal", "proofs.md#vp_marginal", visible=False,
+            partial(noised_queries, each=True), judge_noised, "vp_marginal", "proofs.md#what-is-proved", visible=False,
         ),
         Check(
             "noise_level", 3, "x_t/√ᾱ_t = x_0 + σ_t z.", level_queries, judge_level,
-            "vp_marginal", "proofs.md#vp_marginal",
+            "vp_marginal", "proofs.md#what-is-proved",
         ),
     ),
 )  # fmt: skip
@@ -220,11 +220,11 @@ is the sum of two. Write its mean and its variance. These two functions are the 
     checks=(
         Check(
             "mean", 6, "q(x_{t-1} | x_t, x_0) has the mean of Bayes' rule; x_0 itself at t = 1.",
-            partial(posterior_queries, "posterior_mean"), judge_posterior, "posterior", "proofs.md#posterior",
+            partial(posterior_queries, "posterior_mean"), judge_posterior, "posterior", "proofs.md#what-is-proved",
         ),
         Check(
             "variance", 4, statement("schedule", "posterior_variance"),
-            partial(posterior_queries, "posterior_variance"), judge_posterior, "posterior", "proofs.md#posterior",
+            partial(posterior_queries, "posterior_variance"), judge_posterior, "posterior", "proofs.md#what-is-proved",
         ),
     ),
 )  # fmt: skip
@@ -281,7 +281,7 @@ def conversion(function: str, points: int, proof: str) -> Check:
     takes, gives = CONVERSIONS[function]
     return Check(
         function, points, f"From {TITLES[takes]} the function finds {TITLES[gives]}: exactly, for Gaussian images.",
-        partial(conversion_queries, function), judge_conversion, proof, f"proofs.md#{proof}",
+        partial(conversion_queries, function), judge_conversion, proof, "proofs.md#what-is-proved",
     )  # fmt: skip
 
 
