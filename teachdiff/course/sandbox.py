@@ -170,6 +170,7 @@ def visible() -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(kept), tuple(listed)
 
 
+@functools.cache
 def size_of_torch() -> int:
     """Bytes that torch's libraries may occupy: address space too, though no submission took it."""
     total = 0
@@ -392,40 +393,55 @@ def core() -> dict[str, str]:
     return empty | {f"teachdiff/{name}": (PACKAGE / name).read_text(encoding="utf-8") for name in needed}
 
 
-@functools.cache
-def isolation() -> Isolation:
-    """The strongest layers that hold here.
+def ways() -> list[tuple[str, bool]]:
+    """Layers and whether with a user of its own, from the strongest on."""
+    if sys.platform != "linux":
+        return [("nothing", False)]
+    users = [True, False] if os.geteuid() == 0 else [False]
+    return [(how, own) for how in ("namespaces", "landlock", "permissions") for own in users] + [("nothing", False)]
 
-    Raises:
-        RuntimeError: not even a plain child process answers.
-    """
-    root = hasattr(os, "geteuid") and os.geteuid() == 0
-    ways = [(how, own) for how in ("namespaces", "landlock") for own in ([True, False] if root else [False])]
-    ways = [*ways, ("permissions", root)] if sys.platform == "linux" else []
-    why = ""
+
+@functools.cache
+def attempt(how: str, own_user: bool) -> Isolation | str:
+    """What these layers hold here, or why they cannot be had."""
     with tempfile.TemporaryDirectory(prefix="teachdiff-") as source:
         Path(source, "probe.py").write_text(PROBE, encoding="utf-8")
         with workspace(Path(source), core() | {"teachdiff/course/drivers.py": DRIVERS}) as folder:
             sources = [str(PACKAGE / name) for name in ("__init__.py", "schedules.py", "course/sandbox.py")]
             files = [f"{place}/{folder.name}" for place in (tempfile.gettempdir(), "/dev/shm", "/var/tmp", str(folder))]
             query = Query("probe.py", "probe", {"sources": sources, "files": files})
-            for how, own_user in [*ways, ("nothing", False)]:
-                try:
-                    child = Child(folder, how, own_user, LIMITS)
-                except Ended as error:
-                    why = str(error)
-                    continue
-                try:
-                    answer = child.ask(query, 30)
-                except Ended as error:
-                    why = str(error)
-                    continue
-                finally:
-                    child.close()
-                if not answer.error:
-                    return Isolation(how, own_user, **answer.value)
-                why = answer.error
-    raise RuntimeError(f"no child process could be started to run a submission in: {why}")
+            try:
+                child = Child(folder, how, own_user, LIMITS)
+            except Ended as error:
+                return str(error)
+            try:
+                answer = child.ask(query, LIMITS.start)
+            except Ended as error:
+                return str(error)
+            finally:
+                child.close()
+            return answer.error or Isolation(how, own_user, **answer.value)
+
+
+@functools.cache
+def isolation() -> Isolation:
+    """The strongest layers that hold here; where none is safe, the last that can be had at all.
+
+    Raises:
+        RuntimeError: not even a plain child process answers.
+    """
+    last: Isolation | str = ""
+    for way in ways():
+        found = attempt(*way)
+        if isinstance(found, Isolation):
+            if found.safe:
+                return found
+            last = found
+        elif isinstance(last, str):
+            last = found
+    if isinstance(last, str):
+        raise RuntimeError(f"no process could be started to run a submission in: {last}.")
+    return last
 
 
 # Asking
