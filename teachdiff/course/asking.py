@@ -1,16 +1,16 @@
 """The student's own check: the visible laws, asked as they are asked when grading."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from teachdiff.course.cut import library
 from teachdiff.course.marking import mark
-from teachdiff.course.model import Answer, Query, Verdict
+from teachdiff.course.model import Answer, Holes, Query, Verdict
 from teachdiff.course.registry import assignment
 from teachdiff.course.sandbox import run
 
 
-def evaluate(folder: Path, queries: Sequence[Query], holes: Mapping[str, Mapping[str, str]]) -> list[Answer]:
+def evaluate(folder: Path, queries: Sequence[Query], holes: Holes) -> list[Answer]:
     """Run the queries in the child that grading uses, with the library as an answer sees it."""
     return run(folder, queries, library=library(holes)).answers
 

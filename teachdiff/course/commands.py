@@ -125,19 +125,21 @@ def console() -> Any:
 def report(assignment: Any, verdicts: list[Any]) -> None:
     """A line for each law, what is broken in full, and the points."""
     from rich.markup import escape
-    from rich.table import Table
 
     out = console()
-    table = Table(title=f"{assignment.id}: {assignment.title}", title_justify="left", box=None)
+    words = {"holds": "green", "broken": "red", "to do": "yellow"}
+    out.print(f"{assignment.id}: {assignment.title}")
+    unwritten = [v for v in verdicts if "NotImplementedError" in v.message]
+    state = {id(v): "holds" if v.passed else "to do" if v in unwritten else "broken" for v in verdicts}
     for exercise in assignment.exercises:
-        table.add_row(f"[bold]{exercise.id}. {exercise.title}[/]")
+        out.print(f"\n[bold]{exercise.id}. {escape(exercise.title)}[/]", soft_wrap=True)
         for v in verdicts:
             if v.exercise == exercise.id:
-                word = "[green]holds[/]" if v.passed else "[red]broken[/]"
-                table.add_row(f"  {v.check}", word, f"{v.points}/{v.possible}", escape(v.law))
-    out.print(table)
+                word = state[id(v)]
+                points = f"{v.points}/{v.possible}"
+                out.print(f"  [{words[word]}]{word:7}[/]{points:>6}  {escape(v.check)}", soft_wrap=True)
     for v in verdicts:
-        if not v.passed:
+        if state[id(v)] == "broken":
             out.print(f"\n[red]{escape(v.describe())}[/]", soft_wrap=True)
     earned, shown = sum(v.points for v in verdicts), sum(v.possible for v in verdicts)
     rest = assignment.points - shown

@@ -8,7 +8,7 @@ import importlib.util
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from teachdiff.course.model import Assignment, Cut, Exercise
+from teachdiff.course.model import Assignment, Cut, Exercise, Holes
 
 Definition = ast.FunctionDef | ast.ClassDef
 
@@ -152,7 +152,7 @@ def holes_of(exercises: Iterable[Exercise], module: str) -> dict[str, str]:
     }
 
 
-def holes_beside(assignment: Assignment, exercise: Exercise) -> dict[str, dict[str, str]]:
+def holes_beside(assignment: Assignment, exercise: Exercise) -> Holes:
     """module -> holes that must be in the library while an exercise's answer runs.
 
     All cuts of the modules that the exercise touches: its own functions, and their neighbours in other exercises, from
@@ -184,7 +184,7 @@ ROOMS = (
 )  # fmt: skip
 
 
-def library(holes: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+def library(holes: Holes) -> dict[str, str]:
     """Path -> text of the library that a submission sees: the rooms that answers may use, with holes, and the drivers.
 
     Arguments:

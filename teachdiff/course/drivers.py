@@ -93,5 +93,63 @@ def call(function: Callable[..., Any], **arguments: Plain) -> Plain:
     return plain(function(**{name: thing(value) for name, value in arguments.items()}))
 
 
+class Asked:
+    """A prior that writes down at which times it was asked."""
+
+    def __init__(self, prior: Any) -> None:
+        self._prior = prior
+        self.times: list[int] = []
+
+    def denoise(self, x_t: Tensor, t: Any) -> Tensor:
+        self.times.append(int(torch.as_tensor(t).flatten()[0]))
+        return self._prior.denoise(x_t, t)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._prior, name)
+
+
+def chain(method: Callable[..., Any], prior: Plain, **arguments: Plain) -> Plain:
+    """[method(prior, ...), the times at which it asked the prior]."""
+    asked = Asked(thing(prior))
+    x = method(asked, **{name: thing(value) for name, value in arguments.items()})
+    return [plain(x), asked.times]
+
+
+def loop(
+    reverse: Callable[..., Any], schedule: Plain, x: Plain, noise: Plain, numbers: Plain, through: bool
+) -> Plain:
+    """A reverse loop of elementwise steps: [x_0, times asked, times observed, x_t observed].
+
+    `numbers`: time -> (d, c, a, b, std, g, h), with x0_hat = d x_t + c, mean = a x_t + b x0_hat, guidance = g x0_hat
+    (or, `through` the denoiser, g ∇ |x0_hat|²/2) and correction = h x.
+    """
+    asked: list[int] = []
+    seen: list[tuple[int, Tensor]] = []
+
+    def denoise(x_t: Tensor, t: Any) -> Tensor:
+        asked.append(int(t))
+        d, c = numbers[str(asked[-1])][:2]
+        return d * x_t + c
+
+    def transition(step: Step, x_t: Tensor, x0_hat: Tensor) -> tuple[Tensor, float]:
+        _, _, a, b, std, _, _ = numbers[str(step.t)]
+        return a * x_t + b * x0_hat, std
+
+    def guidance(step: Step, x_t: Tensor, x0_hat: Tensor) -> Tensor:
+        g = numbers[str(step.t)][5]
+        if not through:
+            return g * x0_hat
+        return g * torch.autograd.grad(x0_hat.square().sum() / 2, x_t)[0]
+
+    def correction(step: Step, x: Tensor) -> Tensor:
+        return numbers[str(step.t)][6] * x
+
+    x_0 = reverse(
+        denoise, thing(schedule), thing(x), transition, noise=thing(noise), guidance=guidance, correction=correction,
+        differentiate=through, on_step=lambda t, x_t, x0_hat: seen.append((int(t), x_t.clone())),
+    )  # fmt: skip
+    return [plain(x_0), asked, [t for t, _ in seen], [plain(x_t) for _, x_t in seen]]
+
+
 #: name -> driver(function, **arguments).
-DRIVERS: dict[str, Callable[..., Plain]] = {"call": call}
+DRIVERS: dict[str, Callable[..., Plain]] = {"call": call, "chain": chain, "loop": loop}

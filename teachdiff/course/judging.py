@@ -6,6 +6,7 @@ import numpy as np
 
 from teachdiff.testing.core import REGISTRY, LawBroken, require_close
 from teachdiff.testing.suite import KINDS
+from teachdiff.testing.worlds import GaussianWorld, Law, N
 
 assert KINDS  # importing the suite registers its laws
 
@@ -58,3 +59,57 @@ def signal_and_variance(alpha_bar: np.ndarray, t: int) -> tuple[float, float]:
         alpha = float(alpha_bar[k] / alpha_bar[k - 1])
         signal, variance = alpha**0.5 * signal, alpha * variance + (1 - alpha)
     return signal, variance
+
+
+# Worlds in which the law of a method's output is known.
+
+
+def seed_of(rng: np.random.Generator) -> int:
+    return int(rng.integers(2**31))
+
+
+def prior_of(world: GaussianWorld) -> dict[str, Any]:
+    """The world's prior, in plain values."""
+    return {
+        "make": "gaussian", "alpha_bar": world.schedule.alpha_bar.numpy(), "mean": world.mean.numpy(),
+        "cov": world.cov.numpy(),
+    }  # fmt: skip
+
+
+def problem_of(world: GaussianWorld, batch: int) -> dict[str, Any]:
+    """The world's problem in plain values, the same measurement `batch` times."""
+    y = world.problem.y.numpy().repeat(batch, axis=0)
+    return {"make": "problem", "matrix": world.matrix.numpy(), "y": y, "sigma": world.sigma}
+
+
+def units(times: list[int], rng: np.random.Generator) -> tuple[dict[str, Any], np.ndarray]:
+    """Draws for a batch, zero in row 0 and a unit vector in each further row; and the random point in its last row.
+
+    So the batch tells the law of an output that is affine in its noise (see `teachdiff.exact.law`).
+    """
+    total = N * len(times)
+    point = rng.standard_normal(total)
+    rows = np.concatenate([np.zeros((1, total)), np.eye(total), point[None]])
+    draws = {str(t): rows[:, k * N : (k + 1) * N].reshape(-1, 1, 1, N) for k, t in enumerate(times)}
+    return {"make": "noise", "draws": draws}, point
+
+
+def law_of(rows: np.ndarray, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and covariance of an output from the batch of `units`.
+
+    Raises:
+        LawBroken: the output is not affine in its noise.
+    """
+    rows = rows.reshape(len(rows), -1)
+    jacobian = (rows[1:-1] - rows[0]).T
+    what = "a pixel of the output at a random draw, and of an affine function of its noise"
+    require_close(rows[-1], rows[0] + jacobian @ point, TOLERANCE, 1 + float(np.abs(rows).max()), what)
+    return rows[0], jacobian @ jacobian.T
+
+
+def has_law(rows: np.ndarray, point: np.ndarray, law: Law, what: str) -> None:
+    """The output of the batch of `units` has this mean and covariance."""
+    got = law_of(rows, point)
+    for name, value, expected in zip(("mean", "covariance"), got, law, strict=True):
+        close(value, expected.numpy(), f"an entry of the {name}", what)
+

@@ -1,9 +1,21 @@
 """From a folder to verdicts: ask every check, judge the answers, add up."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from teachdiff.course.model import Answer, Assignment, Check, Evaluate, Exercise, Query, Verdict, judge, rng_of
+from teachdiff.course.cut import holes_beside
+from teachdiff.course.model import (
+    Answer,
+    Assignment,
+    Check,
+    Evaluate,
+    Exercise,
+    Holes,
+    Query,
+    Verdict,
+    judge,
+    rng_of,
+)
 from teachdiff.course.reading import read
 from teachdiff.testing.core import LawBroken
 
@@ -16,24 +28,17 @@ def mark(assignment: Assignment, folder: Path, evaluate: Evaluate, secret: bytes
         secret: None asks the visible checks with the public seed, as `teachdiff course check` does. With the
             instructor's secret every check is asked with the seed made of it, a visible one with the public one too.
     """
-    return [v for exercise in assignment.exercises for v in mark_one(assignment, exercise, folder, evaluate, secret)]
-
-
-def mark_one(
-    assignment: Assignment, exercise: Exercise, folder: Path, evaluate: Evaluate, secret: bytes | None
-) -> list[Verdict]:
-    asked: list[tuple[Check, list[list[Query]]]] = []
-    for check in exercise.checks:
-        if secret is None and not check.visible:
-            continue
-        secrets = [b""] if check.visible else []
+    asked: list[tuple[Exercise, Check, list[list[Query]]]] = []
+    for exercise, check in assignment.checks():
+        seeds = [b""] if check.visible else []
         if secret is not None:
-            secrets.append(secret)
-        asked.append((check, [check.queries(rng_of(assignment, exercise, check, s)) for s in secrets]))
-    queries = [query for _, rounds in asked for of_round in rounds for query in of_round]
-    answers = iter(answers_to(queries, assignment, exercise, folder, evaluate))
+            seeds.append(secret)
+        if seeds:
+            asked.append((exercise, check, [check.queries(rng_of(assignment, exercise, check, s)) for s in seeds]))
+    queries = [(exercise, query) for exercise, _, rounds in asked for of_round in rounds for query in of_round]
+    answers = answers_to(queries, assignment, folder, evaluate)
     verdicts = []
-    for check, rounds in asked:
+    for exercise, check, rounds in asked:
         broken: LawBroken | None = None
         seconds = 0.0
         for of_round in rounds:
@@ -45,14 +50,21 @@ def mark_one(
 
 
 def answers_to(
-    queries: Sequence[Query], assignment: Assignment, exercise: Exercise, folder: Path, evaluate: Evaluate
-) -> list[Answer]:
-    """Files are read here, functions are run there."""
-    from teachdiff.course.cut import holes_beside
-
-    running = [query for query in queries if query.runs]
-    ran = iter(evaluate(folder, running, holes_beside(assignment, exercise)) if running else [])
-    return [next(ran) if query.runs else read(folder, query) for query in queries]
+    queries: Sequence[tuple[Exercise, Query]], assignment: Assignment, folder: Path, evaluate: Evaluate
+) -> Iterator[Answer]:
+    """Files are read here, functions are run there: exercises with the same holes in one go."""
+    found: dict[int, Answer] = {}
+    runs: dict[str, tuple[Holes, list[int]]] = {}
+    for k, (exercise, query) in enumerate(queries):
+        if query.runs:
+            holes = holes_beside(assignment, exercise)
+            runs.setdefault(repr(holes), (holes, []))[1].append(k)
+        else:
+            found[k] = read(folder, query)
+    for holes, places in runs.values():
+        answers = evaluate(folder, [queries[k][1] for k in places], holes)
+        found.update(zip(places, answers, strict=True))
+    return iter([found[k] for k in range(len(queries))])
 
 
 def verdict_of(exercise: Exercise, check: Check, broken: LawBroken | None, seconds: float) -> Verdict:

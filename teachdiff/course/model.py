@@ -65,10 +65,12 @@ class Answer:
     seconds: float = 0.0
 
 
+#: module -> {function: message}: what must be missing in the library that answers see, lest an answer be the library's
+#: own (see `teachdiff.course.cut.with_holes`).
+Holes = Mapping[str, Mapping[str, str]]
 #: evaluate(folder of the submission, queries that run, holes) -> an answer for each, in order. It never raises for what
-#: a submission does. `holes`: module -> {function: message}, what must be missing in the library that answers see, lest
-#: an answer be the library's own (see `teachdiff.course.cut.with_holes`).
-Evaluate = Callable[[Path, Sequence[Query], Mapping[str, Mapping[str, str]]], Sequence[Answer]]
+#: a submission does.
+Evaluate = Callable[[Path, Sequence[Query], Holes], Sequence[Answer]]
 
 
 @dataclass(frozen=True)

@@ -182,4 +182,156 @@ def x0_hat_from_v(v, x_t, alpha_bar):
     ),
 ]  # fmt: skip
 
-MUTANTS = HW1
+
+
+def step(name, formula, rows, check="1.mean"):
+    """DDPM's step with a printed mean; s is the score, a, b and p are alpha, alpha_bar and alpha_bar_prev."""
+    text = f"""
+def ancestral(step, x_t, x0_hat):
+    a, b, p = step.alpha, step.alpha_bar, step.alpha_bar_prev
+    eps = (x_t - b**0.5 * x0_hat) / (1 - b) ** 0.5
+    s = -eps / (1 - b) ** 0.5
+    std = ((1 - p) / (1 - b) * (1 - a)) ** 0.5
+    mean = (a**0.5 * (1 - p) * x_t + p**0.5 * (1 - a) * x0_hat) / (1 - b)
+    {formula}
+    return mean, std
+"""
+    return Mutant(name, "hw2", "reverse.py", check, text, rows)
+
+
+LOOP = """
+def reverse(denoise, schedule, x, transition, *, noise, guidance=None, correction=None, differentiate=False,
+            on_step=None, remedy=""):
+    for step in schedule.backwards():
+        with torch.set_grad_enabled(bool(differentiate)):
+            x_t = x.detach().requires_grad_(bool(differentiate))
+            x0_hat = denoise(x_t, torch.tensor(step.t))
+            shift = guidance(step, x_t, x0_hat) if guidance else 0.0
+        x_t, x0_hat = x_t.detach(), x0_hat.detach()
+        mean, std = transition(step, x_t, x0_hat)
+        x = mean + shift
+        if step.t_prev > 0:
+            x = x + std * noise(step.t_prev, tuple(x.shape))
+        if correction:
+            x = x + correction(step, x)
+        if on_step:
+            on_step(step.t, x_t, x0_hat)
+    return x
+"""
+
+
+def loop(name, old, new, check="2.steps", rows=()):
+    assert old in LOOP
+    return Mutant(name, "hw2", "reverse.py", check, LOOP.replace(old, new), rows)
+
+
+DDIM = """
+def ddim(prior, problem=None, *, steps=None, eta=0.0, shape=None, device=None, dtype=None, seed=0, noise=None,
+         on_step=None, clip_x0=None):
+    schedule = prior.schedule.respace(steps)
+    images = unconditional(problem, shape, device, dtype)
+    noise = noise_for(images, seed, noise)
+
+    def transition(step, x_t, x0_hat):
+        sigma = ddim_sigma(eta, step.alpha, step.alpha_bar, step.alpha_bar_prev)
+        kept = sigma
+        epsilon = epsilon_from_x0_hat(x0_hat, x_t, step.alpha_bar)
+        mean = step.alpha_bar_prev**0.5 * x0_hat + max(0.0, 1 - step.alpha_bar_prev - kept**2) ** 0.5 * epsilon
+        return mean, sigma
+
+    x_T = noise(schedule.start, tuple(images.shape))
+    return reverse(denoiser(prior, clip_x0), schedule, x_T, transition, noise=noise, on_step=on_step)
+"""
+
+
+def ddim(name, old, new, check, rows=()):
+    assert old in DDIM
+    return Mutant(name, "hw2", "ddim.py", check, DDIM.replace(old, new), rows)
+
+
+DDPM = """
+def ddpm(prior, problem=None, *, steps=None, variance="small", shape=None, device=None, dtype=None, seed=0, noise=None,
+         on_step=None, clip_x0=None):
+    schedule = prior.schedule.respace(steps)
+    images = unconditional(problem, shape, device, dtype)
+    noise = noise_for(images, seed, noise)
+    transition = ancestral_large if variance == "large" else ancestral
+    x_T = noise(schedule.start, tuple(images.shape))
+    return reverse(denoiser(prior, clip_x0), schedule, x_T, transition, noise=noise, on_step=on_step)
+"""
+
+
+def ddpm(name, old, new, check, rows=()):
+    assert old in DDPM
+    return Mutant(name, "hw2", "ddpm.py", check, DDPM.replace(old, new), rows)
+
+
+NO_NOISE = ("rao.app2.line11", "mashayak.eq13b", "liu.reverse")
+HW2 = [
+    step("mean_only", "std = 0.0", NO_NOISE, "1.deviation"),
+    step("large_noise", "std = (1 - a) ** 0.5", (), "1.deviation"),
+    step("variance_for_deviation", "std = std**2", (), "1.deviation"),
+    step(
+        "tweedie_without_its_bar",
+        "mean = (a**0.5 * (1 - p) * x_t + p**0.5 * (1 - a) * (x_t + (1 - b) * s) / a**0.5) / (1 - b)",
+        ("rao.app2.line1", "mashayak.eq13a"),
+    ),
+    step(
+        "alpha_for_alpha_bar_prev", "mean = (a**0.5 * (1 - p) * x_t + a**0.5 * (1 - a) * x0_hat) / (1 - b)",
+        ("rao.app2.line2", "between.posterior-mean"),
+    ),
+    step("all_the_way_back", "mean = (x_t + (1 - b) * s) / b**0.5", ("rao.app3.line7a",)),
+    step(
+        "plus_epsilon", "mean = (x_t + (1 - a) / (1 - b) ** 0.5 * eps) / b**0.5",
+        ("rao.app3.line7b", "rao.app3.line7", "between.reverse-epsilon"),
+    ),
+    step("eq17", "mean = (x_t - (1 - a) ** 0.5 * eps) / a**0.5", ("mashayak.eq17", "between.reverse-epsilon")),
+    step(
+        "eq16", "mean = (x_t - (1 - a) * eps / (1 - a) ** 0.5) / a**0.5", ("mashayak.eq16c", "between.score-of-noise")
+    ),
+    step(
+        "a_lost_parenthesis",
+        "mean = a**0.5 * (1 - p) / (1 - b) * x_t + (1 - a) / (1 - b * a**0.5) * (x_t + (1 - b) * s)",
+        ("rao.app2.line4", "rao.app2.line5"),
+    ),
+    step("sharpened_score", "mean = (x_t + (1 - a) * 1.5 * s) / a**0.5", ()),
+    loop("noise_in_the_last_step", "if step.t_prev > 0:", "if True:"),
+    loop("no_noise", "if step.t_prev > 0:", "if False:", rows=NO_NOISE),
+    loop("the_next_draw", "noise(step.t_prev,", "noise(step.t,"),
+    loop("half_the_guidance", "x = mean + shift", "x = mean + 0.5 * shift"),
+    loop("correction_before_the_noise", "x = mean + shift",
+         "x = mean + shift + (correction(step, mean) if correction else 0)"),
+    loop("guidance_stops_at_the_denoiser", "x0_hat = denoise(x_t,", "x0_hat = denoise(x_t.detach(),",
+         "2.through_the_denoiser"),
+    loop("asks_at_the_next_time", "torch.tensor(step.t))", "torch.tensor(min(step.t + 1, schedule.T)))",
+         "2.evaluations"),
+    loop("asks_twice", "shift = guidance", "denoise(x_t, torch.tensor(step.t)); shift = guidance", "2.evaluations"),
+    loop("observes_too_late", "on_step(step.t, x_t,", "on_step(step.t, x,", "2.observer"),
+    ddpm("starts_one_late", "respace(steps)", "respace(steps or list(range(1, prior.schedule.T)) or [1])",
+         "3.exact_law"),
+    ddpm("one_scalar_for_the_image", "noise = noise_for(images, seed, noise)",
+         "draw = noise_for(images, seed, noise); noise = lambda t, s: draw(t, s)[..., :1].expand(s)", "3.exact_law",
+         ("liu.noise",)),
+    ddpm("the_same_draw_in_every_step", "transition = ancestral_large",
+         "z = noise(schedule.start, tuple(images.shape)); noise = lambda t, s: z\n    transition = ancestral_large",
+         "3.exact_law", ("mashayak.p.weighted-sum",)),
+    ddpm("clamped", "denoiser(prior, clip_x0)", "denoiser(prior, True)", "3.exact_law"),
+    ddpm("small_for_large", 'ancestral_large if variance == "large" else ancestral', "ancestral", "3.large"),
+    ddpm("walks_all_steps", "respace(steps)", "respace(None)", "3.fewer_steps"),
+    ddpm("starts_below_T", "prior.schedule.respace(steps)",
+         "prior.schedule.respace([1 + k * (prior.schedule.T // steps) for k in range(steps)] if steps else None)",
+         "3.fewer_steps"),
+    ddim("eta_scales_the_variance", "kept = sigma", "kept, sigma = sigma, eta**-0.5 * sigma if eta else sigma",
+         "4.any_eta", ("between.ddim-eta",)),
+    ddim("eta_1_for_0", "sigma = ddim_sigma(eta,", "sigma = ddim_sigma(eta or 1.0,", "4.deterministic"),
+    ddim("old_noise_keeps_all", "kept = sigma", "kept = 0.0", "4.any_eta"),
+    ddim("prev_t_by_division", "schedule = prior.schedule.respace(steps)",
+         "schedule = prior.schedule.respace(steps)\n    if steps: schedule = schedule.__class__("
+         "torch.cat([torch.ones(1), prior.schedule.alpha_bar[1 : steps + 1]]), schedule.timesteps)", "4.fewer_steps"),
+    Mutant("sigma_of_the_variance", "hw2", "ddim.py", "4.sigma", """
+def ddim_sigma(eta, alpha, alpha_bar, alpha_bar_prev):
+    return (eta * posterior_variance(alpha, alpha_bar, alpha_bar_prev)) ** 0.5
+""", ("between.ddim-eta",)),
+]  # fmt: skip
+
+MUTANTS = [*HW1, *HW2]

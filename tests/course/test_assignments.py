@@ -72,6 +72,7 @@ ALSO = {
         "1.falls", "1.steps_give_the_marginal", "4.score_from_x0_hat", "5.x0_hat_from_epsilon",
         "5.epsilon_from_score", "5.v_from_x0_hat",
     },
+    "hw2": {"3.fewer_steps_law"},
 }  # fmt: skip
 
 
