@@ -10,16 +10,21 @@ kernel enforces every line of it, on four levels:
     files        it sees Python, its packages, the library with holes and itself             mount namespace or Landlock
     calls        no file written, no process started, no socket, no signal to others         seccomp
 
-Where namespaces can be had, the process is also alone: its own process, network, IPC and host-name namespace. The
-second process of that namespace, which waits for the first, is the one whose end takes everything with it.
+Where namespaces can be had, the process is also alone: its own process, network, IPC and host-name namespace.
+
+Two processes. The stem runs no line of a submission: it loads numpy and torch, which takes seconds, and then forks a
+worker whenever the grader asks for one, which takes milliseconds. The worker gives up everything and serves. In a
+process namespace the stem is its first process, and the kernel ends everything in it together with the stem.
 """
 
 import ctypes
+import importlib
 import json
 import os
 import platform
 import resource
 import signal
+import socket
 import struct
 import sys
 from collections.abc import Iterable
@@ -88,7 +93,7 @@ def kept_flags(path: str) -> int:
 
 
 def own_namespaces(spec: dict) -> None:
-    """Returns in a process that is alone; the processes around it wait for it and end with it."""
+    """Returns in a process that is the first of its namespaces; the one around it waits for it and ends with it."""
     kinds = NEWNS | NEWPID | NEWNET | NEWIPC | NEWUTS
     uid, gid = os.getuid(), os.getgid()
     check(libc.unshare(kinds if uid == 0 else kinds | NEWUSER), "unshare")
@@ -96,22 +101,14 @@ def own_namespaces(spec: dict) -> None:
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"65534 {uid} 1")
         Path("/proc/self/gid_map").write_text(f"65534 {gid} 1")
-    me = os.getpid()
-    wait_for(os.fork(), me, spec)  # the first process of the namespace; the kernel ends the others with it
+    child = os.fork()
+    if child:
+        null = os.open(os.devnull, os.O_RDWR)
+        for fd in (0, 1, 2, spec["control"]):  # who waits at the other ends shall see only the child's end
+            os.dup2(null, fd)
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF)
+    die_with(0)
     own_root(spec["root"], spec["visible"])
-    wait_for(os.fork(), 1, spec)
-
-
-def wait_for(child: int, me: int, spec: dict) -> None:
-    """In the child: return. In the parent: hold nothing, wait, and end as the child ended."""
-    if child == 0:
-        die_with(0 if me != 1 else 1)
-        return
-    null = os.open(os.devnull, os.O_RDWR) if os.path.exists(os.devnull) else None
-    for fd in (0, 1, 2, *spec["pipes"]):
-        os.close(fd) if null is None else os.dup2(null, fd)
-    status = os.waitpid(child, 0)[1]
-    os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
 
 # files: Landlock, where there is no namespace
@@ -250,7 +247,7 @@ def limit(limits: dict) -> None:
     """No more than the limits, which cannot be raised again; Linux and macOS."""
     wanted = {
         "RLIMIT_CPU": limits["cpu"],
-        "RLIMIT_AS": limits["memory"],
+        "RLIMIT_AS": limits["memory"] if sys.platform == "linux" else None,  # macOS has the name only
         "RLIMIT_FSIZE": 0,
         "RLIMIT_CORE": 0,
         "RLIMIT_NOFILE": limits["open_files"],
@@ -268,38 +265,67 @@ def limit(limits: dict) -> None:
         resource.setrlimit(kind, (most, most))
 
 
-def enter(spec: dict) -> None:
-    """Give up everything that `spec` says. Raises OSError where the machine does not let us."""
-    linux, launched_as = sys.platform == "linux", os.getpid()
-    if linux:
-        die_with(spec["parent"])
-    if spec["how"] == "namespaces":
-        own_namespaces(spec)
+def give_up(spec: dict) -> None:
+    """Everything that a submission must not have. Raises OSError where the machine does not let us."""
+    linux = sys.platform == "linux"
     if spec["how"] == "landlock":
         check(libc.prctl(NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)")
         landlock(spec["visible"], spec["listed"])
     if spec["own_user"]:
-        own_user(launched_as)
+        own_user(spec["launched_as"])
     limit(spec["limits"])
     if linux:
         drop_capabilities()
         check(libc.prctl(NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)")
-        # a change of user has cleared both: ask again
+        # a change of user has cleared it: ask again
         check(libc.prctl(PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl(PR_SET_PDEATHSIG)")
         check(libc.prctl(DUMPABLE, 0, 0, 0, 0), "prctl(PR_SET_DUMPABLE)")
         if spec["how"] != "nothing":
             seccomp()
 
 
+def stem(spec: dict) -> None:
+    """Fork a worker for each pair of pipes that comes, and say how it ended; until the grader closes its end."""
+    control = socket.socket(fileno=spec["control"])
+    control.send(b"ready")
+    while True:
+        wanted, pipes, _, _ = socket.recv_fds(control, 16, 2)
+        if not wanted:
+            return
+        me = os.getpid()
+        worker = os.fork()
+        if worker == 0:
+            control.close()
+            if sys.platform == "linux":
+                die_with(me)
+            give_up(spec)
+            work(spec, *pipes)
+            os._exit(0)
+        for fd in pipes:
+            os.close(fd)
+        control.send(str(os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])).encode())
+
+
+def work(spec: dict, questions: int, answers: int) -> None:
+    sys.path.insert(0, spec["library"])
+    from teachdiff.course.worker import serve
+
+    serve(spec["submission"], questions, answers)
+
+
 def main() -> None:
     spec = json.loads(sys.argv[1])
     sys.argv = ["submission"]
     sys.dont_write_bytecode = True
-    enter(spec)
-    sys.path = [spec["library"], *sys.path, *spec["packages"]]
-    from teachdiff.course.worker import serve
-
-    serve(spec["submission"], *spec["pipes"])
+    spec["launched_as"] = os.getpid()
+    if sys.platform == "linux":
+        die_with(spec["parent"])
+    if spec["how"] == "namespaces":
+        own_namespaces(spec)
+    sys.path += spec["packages"]
+    for name in spec["preload"]:
+        importlib.import_module(name)
+    stem(spec)
 
 
 if __name__ == "__main__":

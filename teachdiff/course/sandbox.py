@@ -1,6 +1,7 @@
 """Asking a submission that may be hostile: it runs in a process that has nothing, and only plain values come back.
 
-    run(folder, queries, library=...)
+    with Sandbox(folder, library) as box:
+        answers = box.evaluate(folder, queries, holes)
 
 What a submission cannot do, and by what it is held (`teachdiff.course.jail` has the calls):
 
@@ -22,12 +23,13 @@ import secrets
 import selectors
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -112,7 +114,11 @@ class Isolation:
 
 
 class Ended(Exception):
-    """The child will not answer any more; the text says why."""
+    """The process that runs the submission will not answer any more; the text says why."""
+
+
+Holes = Mapping[str, Mapping[str, str]]
+Library = Callable[[Holes], Mapping[str, str]]
 
 
 # What the child sees
@@ -183,23 +189,149 @@ def size_of_torch() -> int:
 # The child
 
 
-class Child:
-    """One process with one submission, asked one question at a time.
+class Sandbox:
+    """One submission, and the processes that run it.
+
+        with Sandbox(folder, library) as box:
+            answers = box.evaluate(folder, queries, holes)
+
+    When the process that runs it ends on the way, another takes the next question; the function at which it ended is
+    asked no more.
 
     Arguments:
-        workspace: a folder of the grader's that holds `library`, `submission` and an empty `root`.
+        submission: a folder or a zip.
+        library: holes -> file -> text: what the submission sees in place of the installed package.
+        limits: of time, memory and the like.
+        layers: what holds it; the strongest that can be had by default.
+        parent: a folder for what is written meanwhile; that of the system's temporary files by default.
+        preload: packages that are loaded before the clock runs.
+
+    Attributes:
+        isolation: what holds it.
+        digest: of the submission's content.
     """
 
-    def __init__(self, workspace: Path, how: str, own_user: bool, limits: Limits) -> None:
-        self.limits, self.output, self.dropped = limits, bytearray(), 0
-        to_child, self.questions = os.pipe()
-        self.answers, from_child = os.pipe()
+    def __init__(
+        self,
+        submission: Path,
+        library: Library,
+        *,
+        limits: Limits = LIMITS,
+        layers: tuple[str, bool] | None = None,
+        parent: Path | None = None,
+        preload: Sequence[str] = ("numpy", "torch"),
+    ) -> None:
+        if layers is None:
+            held = isolation()
+            layers = (held.how, held.own_user)
+        self.library, self.limits, self.layers, self.preload = library, limits, layers, preload
+        self.printed, self.dropped = bytearray(), 0
+        self.dead: dict[tuple[str, str], str] = {}
+        self.spent = 0.0
+        self.stem: Stem | None = None
+        self.folder = Path(tempfile.mkdtemp(prefix="teachdiff-", dir=parent))
+        try:
+            (self.folder / "root").mkdir()
+            self.files = self.folder / "files"
+            self.files.mkdir()
+            self.folder.chmod(0o711)  # a user of its own passes through, and lists nothing
+            self.digest = take(submission, self.files / "submission")
+            readable_by_all(self.files)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> "Sandbox":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every process and remove every file."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def submission(self) -> Path:
+        """The clean copy of what was handed in."""
+        return self.files / "submission"
+
+    @property
+    def output(self) -> str:
+        """The first of what the submission printed, as it may be shown."""
+        text = wire.readable(self.printed.decode("utf-8", "replace"), self.limits.output)
+        return text + (f"\n({self.dropped} more bytes)\n" if self.dropped else "")
+
+    def evaluate(self, folder: Path, queries: Sequence[Query], holes: Holes) -> list[Answer]:
+        """The answers, in order. It never raises for what the submission does.
+
+        Arguments:
+            folder: not read: the submission was copied at the beginning.
+            holes: module -> function -> message, what is cut out of the library.
+        """
+        self.end_worker()
+        write_library(self.files / "library", core() | dict(self.library(holes)))
+        answers = []
+        for query in queries:
+            begun = time.monotonic()
+            answers.append(self.answer(query))
+            self.spent += time.monotonic() - begun
+        self.end_worker()
+        return answers
+
+    def answer(self, query: Query) -> Answer:
+        key, left = (query.file, query.function), self.limits.total - self.spent
+        if key in self.dead:
+            return Answer(error=f"not asked again: {self.dead[key]}")
+        if left <= 0:
+            return Answer(error=f"not asked: all questions together took more than {self.limits.total:g} s")
+        try:
+            if self.stem is None:
+                self.stem = Stem(self)
+            if self.stem.worker is None:
+                self.stem.start_worker()
+            return self.stem.ask(query, min(self.limits.seconds, left))
+        except Ended as error:
+            self.dead[key] = str(error)
+            self.end_worker()
+            return Answer(error=str(error))
+
+    def end_worker(self) -> None:
+        """So that the next question meets a new one; the stem stays if it can."""
+        if self.stem is not None and not self.stem.end_worker():
+            self.stop()
+
+    def stop(self) -> None:
+        if self.stem is not None:
+            self.stem.close()
+            self.stem = None
+
+    def keep(self, part: bytes) -> None:
+        """What was printed: the first of it."""
+        room = self.limits.output - len(self.printed)
+        self.printed += part[:room]
+        self.dropped += max(0, len(part) - room)
+
+
+class Stem:
+    """The process with the packages loaded, and the worker that it has forked, if any.
+
+    Raises:
+        Ended: Python or its packages do not start.
+    """
+
+    def __init__(self, box: Sandbox) -> None:
+        self.box, limits = box, box.limits
+        self.worker: tuple[int, int] | None = None  # our ends of the pipes for questions and for answers
+        how, own_user = box.layers
         paths, listed = visible()
-        own = [str(workspace / "library"), str(workspace / "submission")]
+        self.control, theirs = socket.socketpair()
         spec: dict[str, Any] = {
-            "how": how, "own_user": own_user, "parent": os.getpid(), "pipes": [to_child, from_child],
-            "visible": [*paths, *own], "listed": listed, "root": str(workspace / "root"),
-            "library": own[0], "submission": own[1], "packages": [str(path) for path in site_folders()],
+            "how": how, "own_user": own_user, "parent": os.getpid(), "control": theirs.fileno(),
+            "visible": [*paths, str(box.files)], "listed": listed, "root": str(box.folder / "root"),
+            "library": str(box.files / "library"), "submission": str(box.submission),
+            "packages": [str(path) for path in site_folders()], "preload": list(box.preload),
             "limits": asdict(limits) | {"memory": limits.memory + size_of_torch()},
         }  # fmt: skip
         if not (own_user or how == "namespaces"):
@@ -207,36 +339,65 @@ class Child:
         # no HOME, no token, no path: what is here is all that it gets. One thread, so that sums round alike everywhere.
         environment = {"LANG": "C.UTF-8", "LOGNAME": "student", "USER": "student", "PYTHONHASHSEED": "0"}
         environment |= dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"], "1")
-        if os.name == "nt":  # Windows starts no process without it
-            environment["SYSTEMROOT"] = os.environ.get("SYSTEMROOT", "")
-        self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-B", "-u", JAIL, json.dumps(spec)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment,
-            cwd=workspace / "submission", pass_fds=(to_child, from_child), start_new_session=True, bufsize=0,
-        )  # fmt: skip
-        for fd in (to_child, from_child):
-            os.close(fd)
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-B", "-u", JAIL, json.dumps(spec)],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment,
+                cwd="/", pass_fds=[theirs.fileno()], start_new_session=True, bufsize=0,
+            )  # fmt: skip
         assert self.process.stdout is not None
         self.printed = self.process.stdout
-        for fd in (self.questions, self.answers, self.printed.fileno()):
-            os.set_blocking(fd, False)
+        os.set_blocking(self.printed.fileno(), False)
+        self.control.setblocking(False)
         try:
-            self.receive(time.monotonic() + limits.start, "Python did not start")
+            self.word(time.monotonic() + limits.start, f"Python did not start within {limits.start:g} s")
         except BaseException:
             self.close()
             raise
 
+    # the worker
+
+    def start_worker(self) -> None:
+        to_worker, questions = os.pipe()
+        answers, from_worker = os.pipe()
+        self.worker = questions, answers
+        socket.send_fds(self.control, [b"worker"], [to_worker, from_worker])
+        os.close(to_worker)
+        os.close(from_worker)
+        for fd in self.worker:
+            os.set_blocking(fd, False)
+        self.receive(time.monotonic() + self.box.limits.start, "the library did not load")
+
+    def end_worker(self) -> bool:
+        """Whether the stem can fork another: not where a worker goes on although nobody listens."""
+        if self.worker is not None:
+            for fd in self.worker:
+                os.close(fd)
+            self.worker = None
+            try:
+                self.word(time.monotonic() + 1, "it goes on")
+            except Ended:
+                return False
+        return True
+
+    def word(self, deadline: float, late: str) -> str:
+        """What the stem says."""
+        self.wait(self.control.fileno(), deadline, late)
+        said = self.control.recv(64).decode()
+        if not said:
+            raise Ended("the process around it has ended: it took too much memory, or packages do not load")
+        return said
+
     def ask(self, query: Query, seconds: float) -> Answer:
-        """The answer to one question; the child's end and an error of its own are answers too.
+        """The answer to one question; an error of the function is one too.
 
         Raises:
-            Ended: it can be asked no more.
+            Ended: the worker can be asked no more.
         """
         nonce, begun = secrets.token_hex(16), time.monotonic()
         question = {"nonce": nonce, "file": query.file, "function": query.function, "driver": query.driver,
                     "arguments": dict(query.arguments)}  # fmt: skip
-        late = f"it took more than {seconds:.3g} s"
-        deadline = begun + seconds
+        late, deadline = f"it took more than {seconds:.3g} s", begun + seconds
         self.send(wire.pack(question, 1 << 30), deadline, late)
         answer = self.receive(deadline, late)
         spent = time.monotonic() - begun
@@ -247,40 +408,40 @@ class Child:
         return Answer(error=wire.readable(answer.get("error") or "it gave no answer", 1000), seconds=spent)
 
     def send(self, data: bytes, deadline: float, late: str) -> None:
+        assert self.worker is not None
         rest = memoryview(data)
         while rest:
-            self.wait(deadline, late, writing=True)
+            self.wait(self.worker[0], deadline, late, selectors.EVENT_WRITE)
             with contextlib.suppress(BlockingIOError):
                 try:
-                    rest = rest[os.write(self.questions, rest) :]
+                    rest = rest[os.write(self.worker[0], rest) :]
                 except BrokenPipeError:
                     raise Ended(self.how_it_ended()) from None
 
     def receive(self, deadline: float, late: str) -> Any:
         try:
             prefix = self.read(wire.PREFIX.size, deadline, late)
-            head, arrays = wire.lengths(prefix, self.limits.answer)
+            head, arrays = wire.lengths(prefix, self.box.limits.answer)
             return wire.unpack(self.read(head, deadline, late), self.read(arrays, deadline, late))
         except wire.NotPlain as error:
             raise Ended(f"its answer is no plain value: {error}") from None
 
     def read(self, count: int, deadline: float, late: str) -> bytes:
+        assert self.worker is not None
         data = bytearray()
         while len(data) < count:
-            self.wait(deadline, late)
+            self.wait(self.worker[1], deadline, late)
             with contextlib.suppress(BlockingIOError):
-                part = os.read(self.answers, min(count - len(data), 1 << 20))
+                part = os.read(self.worker[1], min(count - len(data), 1 << 20))
                 if not part:
                     raise Ended(self.how_it_ended())
                 data += part
         return bytes(data)
 
-    def wait(self, deadline: float, late: str, writing: bool = False) -> None:
-        """Until the pipe in question is ready; what the child prints is taken in meanwhile, lest it wait for us."""
+    def wait(self, fd: int, deadline: float, late: str, event: int = selectors.EVENT_READ) -> None:
+        """Until `fd` is ready; what is printed is taken in meanwhile, lest the worker wait for us."""
         with selectors.DefaultSelector() as ready:
-            pipe = ready.register(self.questions, selectors.EVENT_WRITE) if writing else None
-            pipe = pipe or ready.register(self.answers, selectors.EVENT_READ)
-            printed = ready.register(self.printed, selectors.EVENT_READ)
+            awaited, printed = ready.register(fd, event), ready.register(self.printed, selectors.EVENT_READ)
             while True:
                 left = deadline - time.monotonic()
                 if left <= 0:
@@ -288,26 +449,27 @@ class Child:
                 keys = [key for key, _ in ready.select(left)]
                 if printed in keys and not self.take_output():
                     ready.unregister(self.printed)
-                if pipe in keys:
+                if awaited in keys:
                     return
 
     def take_output(self) -> bool:
-        """Take what was printed, keep the first of it; false at the end."""
+        """Take some of what was printed; false at the end."""
         try:
             part = os.read(self.printed.fileno(), 1 << 16)
         except BlockingIOError:
             return True
-        room = self.limits.output - len(self.output)
-        self.output += part[:room]
-        self.dropped += max(0, len(part) - room)
+        self.box.keep(part)
         return bool(part)
 
     def how_it_ended(self) -> str:
+        """After the worker has closed its pipes."""
         try:
-            code = self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            return "it closed the pipe for its answers"
-        code = code - 256 if code > 256 - 65 else code  # a signal, as the processes around it pass it on
+            code = int(self.word(time.monotonic() + 1, "it closed the pipes"))
+        except Ended as error:
+            return str(error)
+        for fd in self.worker or ():
+            os.close(fd)
+        self.worker = None
         if code in (-signal.SIGXCPU, -signal.SIGKILL):
             return "it was ended by the system: it took too much CPU time or memory"
         if code < 0:
@@ -315,39 +477,36 @@ class Child:
         return f"its process ended itself, with exit code {code}"
 
     def close(self) -> None:
-        """Kill it and whatever it may have started, and wait until it is gone."""
+        """Kill every process, and wait until all are gone."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.kill()
         self.process.wait()
-        # every process that it started holds the pipe; at its end all of them are gone
+        # whoever is left holds the other end of what is printed
         deadline = time.monotonic() + 5
-        with contextlib.suppress(Ended), selectors.DefaultSelector() as ready:
+        with selectors.DefaultSelector() as ready:
             ready.register(self.printed, selectors.EVENT_READ)
             while (left := deadline - time.monotonic()) > 0 and (not ready.select(left) or self.take_output()):
                 pass
         self.printed.close()
-        os.close(self.questions)
-        os.close(self.answers)
+        self.control.close()
+        for fd in self.worker or ():
+            os.close(fd)
+        self.worker = None
 
 
-@contextlib.contextmanager
-def workspace(submission: Path, library: Mapping[str, str], parent: Path | None = None) -> Iterator[Path]:
-    """A folder with a clean copy of the submission and the library beside it; gone at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="teachdiff-", dir=parent))
-    try:
-        folder.chmod(0o711)  # a user of its own passes through, and lists nothing
-        (folder / "root").mkdir()
-        take(submission, folder / "submission")
-        for name, text in library.items():
-            path = folder / "library" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        for path in folder.rglob("*"):  # whatever the grader's umask is
-            path.chmod(0o755 if path.is_dir() else 0o644)
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def write_library(folder: Path, library: Mapping[str, str]) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, text in library.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    readable_by_all(folder)
+
+
+def readable_by_all(folder: Path) -> None:
+    """Whatever the grader's umask is."""
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 # What holds on this machine
@@ -404,23 +563,17 @@ def ways() -> list[tuple[str, bool]]:
 @functools.cache
 def attempt(how: str, own_user: bool) -> Isolation | str:
     """What these layers hold here, or why they cannot be had."""
+    library = {"teachdiff/course/drivers.py": DRIVERS}
     with tempfile.TemporaryDirectory(prefix="teachdiff-") as source:
         Path(source, "probe.py").write_text(PROBE, encoding="utf-8")
-        with workspace(Path(source), core() | {"teachdiff/course/drivers.py": DRIVERS}) as folder:
-            sources = [str(PACKAGE / name) for name in ("__init__.py", "schedules.py", "course/sandbox.py")]
-            files = [f"{place}/{folder.name}" for place in (tempfile.gettempdir(), "/dev/shm", "/var/tmp", str(folder))]
-            query = Query("probe.py", "probe", {"sources": sources, "files": files})
-            try:
-                child = Child(folder, how, own_user, LIMITS)
-            except Ended as error:
-                return str(error)
-            try:
-                answer = child.ask(query, LIMITS.start)
-            except Ended as error:
-                return str(error)
-            finally:
-                child.close()
-            return answer.error or Isolation(how, own_user, **answer.value)
+        sources = [str(PACKAGE / name) for name in ("__init__.py", "schedules.py", "course/sandbox.py")]
+        name = Path(source).name
+        files = [f"{place}/{name}.probe" for place in (tempfile.gettempdir(), "/dev/shm", "/var/tmp")]
+        query = Query("probe.py", "probe", {"sources": sources, "files": files})
+        with Sandbox(Path(source), lambda holes: library, layers=(how, own_user), preload=()) as box:
+            (answer,) = box.evaluate(Path(source), [query], {})
+            printed = f": {box.output}" if box.output else ""
+    return f"{answer.error}{printed}" if answer.error else Isolation(how, own_user, **answer.value)
 
 
 @functools.cache
@@ -428,8 +581,10 @@ def isolation() -> Isolation:
     """The strongest layers that hold here; where none is safe, the last that can be had at all.
 
     Raises:
-        RuntimeError: not even a plain child process answers.
+        RuntimeError: this is Windows, or not even a plain child process answers.
     """
+    if os.name == "nt":
+        raise RuntimeError("submissions are run on Linux or macOS only: on Windows, use WSL 2 or Colab.")
     last: Isolation | str = ""
     for way in ways():
         found = attempt(*way)
@@ -442,75 +597,3 @@ def isolation() -> Isolation:
     if isinstance(last, str):
         raise RuntimeError(f"no process could be started to run a submission in: {last}.")
     return last
-
-
-# Asking
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What came of the queries.
-
-    Attributes:
-        answers: one for each query, in order.
-        output: the first of what the submission printed, as it may be shown.
-        isolation: what held it.
-    """
-
-    answers: list[Answer]
-    output: str
-    isolation: Isolation
-
-
-def run(
-    submission: Path,
-    queries: Sequence[Query],
-    *,
-    library: Mapping[str, str],
-    limits: Limits = LIMITS,
-    parent: Path | None = None,
-) -> Evaluation:
-    """Ask a submission, a folder or a zip. It never raises for what the submission does.
-
-    When the process ends on the way, another takes the next question; the function at which it ended is asked no more.
-
-    Arguments:
-        library: name of a file -> text: the library that the submission sees, the drivers in it.
-        parent: a folder for what is written meanwhile; that of the system's temporary files by default.
-    """
-    held, output = isolation(), ""
-    answers: list[Answer] = []
-    dead: dict[tuple[str, str], str] = {}
-    end = time.monotonic() + limits.total
-    child: Child | None = None
-
-    def close() -> None:
-        nonlocal child, output
-        if child is not None:
-            child.close()
-            output += child.output.decode("utf-8", "replace")[: limits.output - len(output)]
-            output += f"\n({child.dropped} more bytes)\n" if child.dropped else ""
-            child = None
-
-    with workspace(submission, core() | dict(library), parent) as folder:
-        try:
-            for query in queries:
-                key = (query.file, query.function)
-                seconds = min(limits.seconds, end - time.monotonic())
-                if key in dead:
-                    answers.append(Answer(error=f"not asked again: {dead[key]}"))
-                    continue
-                if seconds <= 0:
-                    answers.append(Answer(error=f"not asked: all questions together took more than {limits.total:g} s"))
-                    continue
-                try:
-                    if child is None:
-                        child = Child(folder, held.how, held.own_user, limits)
-                    answers.append(child.ask(query, seconds))
-                except Ended as error:
-                    dead[key] = str(error)
-                    answers.append(Answer(error=str(error)))
-                    close()
-        finally:
-            close()
-    return Evaluation(answers, wire.readable(output, limits.output), held)
