@@ -4,14 +4,11 @@ Each attack hands in `f`, asked for 3 x² - 1, and an honest `g`. The grader jud
 must meet (`meets`, a pattern of the verdict), so that a slip in the attack itself is no success of the defence.
 """
 
+import dataclasses
 import os
 import re
 import socket
-import stat
-import sys
-import tempfile
 import time
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,26 +16,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from teachdiff.course import sandbox, wire
+from teachdiff.course import sandbox
 from teachdiff.course.model import Check, Query, judge
 from teachdiff.testing.core import require_close
 
-LIMITS = sandbox.Limits(seconds=1, total=12, cpu=20, memory=1 << 30, answer=1 << 20)
-LIBRARY = {"teachdiff/course/drivers.py": "import numpy\n" + sandbox.DRIVERS}
+PATIENT = sandbox.Limits(seconds=20, total=60, cpu=20, memory=1 << 30, answer=1 << 20)
+LIMITS = dataclasses.replace(PATIENT, seconds=1, total=12)  # for those that the clock must end
+LIBRARY = {"teachdiff/course/drivers.py": sandbox.DRIVERS}
 CANARY = "canary-5e1f0c"
-FORMULA = "3 * x**2 - 1"
+FORMULA = "[3 * v**2 - 1 for v in x]"
 # A layer that this machine lacks is named in the test's report, and what only it holds is not asserted.
 HELD = sandbox.isolation()
 needs_safe = pytest.mark.skipif(not HELD.safe, reason=f"this machine cannot hold a hostile submission: {HELD.describe()}")
 
 
 def queries(rng: np.random.Generator) -> list[Query]:
-    return [Query("answers.py", "f", {"x": rng.standard_normal(5)}) for _ in range(3)]
+    return [Query("answers.py", "f", {"x": rng.standard_normal(5).tolist()}) for _ in range(3)]
 
 
 def right(asked, answers) -> None:
     for query, answer in zip(asked, answers, strict=True):
-        require_close(answer.value, 3 * query.arguments["x"] ** 2 - 1, 1e-9, 1.0, "f(x) and 3 x² - 1")
+        require_close(answer.value, 3 * np.array(query.arguments["x"]) ** 2 - 1, 1e-9, 1.0, "f(x) and 3 x² - 1")
 
 
 CHECK = Check("f", 1, "f(x) = 3 x² - 1", queries, right)
@@ -57,14 +55,14 @@ class Attack:
     """
 
     meets: str
-    body: str = "return -x"
+    body: str = "return [-v for v in x]"
     top: str = ""
     files: dict[str, str] = field(default_factory=dict)
     spares_g: bool = True
 
     def write(self, folder: Path) -> None:
         body = "\n".join("    " + line for line in self.body.splitlines())
-        text = f"import os, sys, time, ctypes\n{self.top}\n\ndef f(x):\n{body}\n\ndef g(x):\n    return x + 1.0\n"
+        text = f"import os, sys, time, ctypes\n{self.top}\n\ndef f(x):\n{body}\n\ndef g(x):\n    return [v + 1.0 for v in x]\n"
         for name, content in {"answers.py": text, **self.files}.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +74,7 @@ PLACE = "@PLACE@"  # a folder of the grader's, with a secret in it
 PACKAGE = str(sandbox.PACKAGE)
 
 # What tells of the frames: the parent's own format, as an attacker knows it.
-FORGE = f"""
+FORGE = """
 import json, struct
 def frame(value):
     head = json.dumps(value).encode()
@@ -106,7 +104,7 @@ ATTACKS = {
     "quits at the end": Attack(
         WRONG, top="import atexit\natexit.register(lambda: os.write(1, b'all passed'))\natexit.register(os._exit, 0)"
     ),
-    "__del__": Attack("ended itself, with exit code 0", "class D:\n    def __del__(self): os._exit(0)\nsys.keep = D()\nreturn -x"),
+    "__del__": Attack("ended itself, with exit code 0", "class D:\n    def __del__(self): os._exit(0)\nsys.keep = D()\nreturn x"),
     "a failure with an endless text": Attack("RuntimeError: AAAA", "raise RuntimeError('A' * 10**7)"),
     "a failure whose text fails": Attack(
         "ended|ZeroDivisionError", "class E(Exception):\n    def __str__(self): return 1 / 0\nraise E()"
@@ -129,7 +127,7 @@ ATTACKS = {
     "holds the interpreter": Attack("took more than 1 s|CPU time or memory", "return len(str(7 ** (10 ** 8)))"),
     "a loop that no signal of Python's ends": Attack("took more than 1 s", "import re\nre.match(r'(a+)+$', 'a' * 50 + 'b')"),
     "threads that do not end": Attack(
-        WRONG, "import threading\nfor _ in range(5): threading.Thread(target=time.sleep, args=(1e6,)).start()\nreturn -x"
+        WRONG, "import threading\nfor _ in range(5): threading.Thread(target=time.sleep, args=(1e6,)).start()\nreturn x"
     ),
     # taking what others need
     "fork bomb": Attack("PermissionError|BlockingIOError", "while True: os.fork()"),
@@ -149,7 +147,7 @@ ATTACKS = {
     "starts a subprocess": Attack("PermissionError", "import subprocess\nsubprocess.run(['sh'])"),
     "leaves a daemon": Attack(
         "PermissionError",
-        "if os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        time.sleep(1e6)\n    os._exit(0)\nreturn 3 * x",
+        "if os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        time.sleep(1e6)\n    os._exit(0)\nreturn x",
     ),
     # forging
     "floods the pipe": Attack("something else|no plain value", FORGE + "while True: everywhere(b'\\xff' * 60000)"),
@@ -183,27 +181,27 @@ ATTACKS = {
     "equal to everything": Attack("got a ", "class E:\n    def __eq__(self, other): return True\n    def __sub__(self, other): return 0\nreturn E()"),
     "an array that is always right": Attack(
         "got a |" + WRONG,
-        "import numpy\nclass A(numpy.ndarray):\n    def __eq__(self, other): return True\n    def __sub__(self, other): return 0 * x\n"
+        "import numpy\nx = numpy.array(x)\nclass A(numpy.ndarray):\n    def __eq__(self, other): return True\n    def __sub__(self, other): return 0 * x\n"
         "    __rsub__ = __sub__\n    def __array_ufunc__(self, *a, **k): return 0 * x\nreturn (-x).view(A)",
     ),
     "a number that is always right": Attack(
         "got a |" + WRONG + "|the shapes differ", "class F(float):\n    def __eq__(self, other): return True\n    __hash__ = None\nreturn F(1.0)"
     ),
-    "NaN": Attack("nan beside", "return x * float('nan')"),
-    "infinity": Attack("inf beside", "return x * float('inf')"),
+    "NaN": Attack("nan beside", "return [float('nan') for v in x]"),
+    "infinity": Attack("inf beside", "return [float('inf') for v in x]"),
     "nothing": Attack("None|shapes differ|cannot be judged", "return None"),
     "a text": Attack("shapes differ|cannot be judged", "return 'passed'"),
-    "too few numbers": Attack("the shapes differ", "return 3 * x[:1] ** 2 - 1"),
+    "too few numbers": Attack("the shapes differ", "return [3 * x[0] ** 2 - 1]"),
     "no numbers": Attack("the shapes differ", "return x[:0]"),
-    "another shape": Attack("the shapes differ", "return (3 * x ** 2 - 1)[None]"),
-    "numbers too coarse": Attack(WRONG, "import numpy\nreturn (3 * x ** 2 - 1).astype(numpy.float16)"),
-    "truth values": Attack(WRONG + "|cannot be judged", "return x == x"),
+    "another shape": Attack("the shapes differ", "return [[3 * v**2 - 1 for v in x]]"),
+    "numbers too coarse": Attack(WRONG, "import numpy\nreturn (3 * numpy.array(x) ** 2 - 1).astype(numpy.float16)"),
+    "truth values": Attack(WRONG + "|cannot be judged", "return [v == v for v in x]"),
     "a huge array": Attack("arrays may take", "import numpy\nreturn numpy.zeros(10**7)"),
     "a huge list": Attack("may take|took more than", "return [0.5] * 10**6"),
     "a list that holds itself": Attack("nested", "a = []\na.append(a)\nreturn a"),
     "a dictionary of numbers": Attack("must be texts", "return {1: 2}"),
     "an endless generator": Attack("got a ", "return (i for i in iter(int, 1))"),
-    "an integer of a million digits": Attack("ValueError|cannot be judged|shapes differ|no plain value", "return 10 ** 10**6"),
+    "an integer of a million digits": Attack("ValueError|cannot be judged|shapes differ|no plain value|took more than", "return 10 ** 10**6"),
     "text of half a letter": Attack(r"UnicodeEncodeError|shapes differ|cannot be judged", "return '\\ud800' * 9"),
     # taking the tools over
     "replaces numpy's functions": Attack(
@@ -222,15 +220,15 @@ ATTACKS = {
     "sitecustomize.py": Attack(WRONG, files={"sitecustomize.py": "import os\nos._exit(0)\n", "usercustomize.py": "import os\nos._exit(0)\n"}),
     "files named as packages": Attack(
         WRONG, top="import numpy\nassert hasattr(numpy, 'linalg')",
-        files={name: "import os\nos._exit(0)\n" for name in ("torch.py", "numpy.py", "json.py", "teachdiff.py", "teachdiff/__init__.py", "wire.py")},
+        files=dict.fromkeys(("torch.py", "numpy.py", "json.py", "teachdiff.py", "teachdiff/__init__.py", "wire.py"), "import os\nos._exit(0)\n"),
     ),
     "writes the results itself": Attack(
         "Read-only", "open('results.json', 'w').write('{\"score\": 100}')", files={"results.json": '{"score": 100, "tests": []}'}
     ),
-    "says that it passed": Attack(WRONG, "print('PASSED 100 %')\nprint('{\"score\": 100}', file=sys.stderr)\nreturn -x"),
+    "says that it passed": Attack(WRONG, "print('PASSED 100 %')\nprint('{\"score\": 100}', file=sys.stderr)\nreturn x"),
     "learnt the public draws by heart": Attack(
         WRONG, f"known = {[list(map(float, q.arguments['x'])) for q in queries(np.random.default_rng(0))]}\n"
-        "return 3 * x ** 2 - 1 if list(x) in known else -x"
+        "return [3 * v**2 - 1 for v in x] if x in known else x"
     ),
     # reading
     "imports the reference": Attack("ModuleNotFoundError", "from teachdiff.schedules import noise_level\nreturn x"),
@@ -297,6 +295,19 @@ ATTACKS = {
     "a formula for the spreadsheet": Attack("RuntimeError: x", "raise RuntimeError('x\\n=cmd|calc!A0')"),
 }  # fmt: skip
 
+# One of each kind; their neighbours are slow tests, for there are two processes in each.
+QUICK = {
+    "os._exit(0)", "sys.exit", "exit when loaded", "segfault", "quits at the end", "a failure with an endless text",
+    "endless loop", "waits for stdin", "ignores every signal", "closes every pipe", "fork bomb", "thread bomb",
+    "memory bomb", "fills the disk", "opens everything", "floods stdout", "leaves a daemon", "floods the pipe",
+    "a verdict in place of an answer", "an array larger than its bytes", "a pickle", "equal to everything", "NaN",
+    "another shape", "a huge list", "a list that holds itself", "replaces numpy's functions", "conftest.py",
+    "sitecustomize.py", "files named as packages", "writes the results itself", "says that it passed",
+    "learnt the public draws by heart", "imports the reference", "opens the reference",
+    "reads the instructor's secret", "reads its environment", "reads the grader's environment", "calls home",
+    "kills the grader", "traces the grader", "a file in /tmp", "shared memory that outlives it", "paints the terminal",
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -306,11 +317,12 @@ class Outcome:
     shown: str
 
 
-def ask(submission: Path, limits: sandbox.Limits = LIMITS) -> Outcome:
+def ask(submission: Path, limits: sandbox.Limits = PATIENT) -> Outcome:
     """What comes of a submission: the verdict on f ("" where it passed), the answer of g, all that is shown."""
+    preload = ["numpy"] if "numpy" in (submission / "answers.py").read_text() else []
     asked, begun = queries(np.random.default_rng(7)), time.monotonic()
-    more = [Query("answers.py", "g", {"x": np.zeros(2)})]
-    with sandbox.Sandbox(submission, lambda holes: LIBRARY, limits=limits, preload=("numpy",)) as box:
+    more = [Query("answers.py", "g", {"x": [0.0, 0.0]})]
+    with sandbox.Sandbox(submission, lambda holes: LIBRARY, limits=limits, preload=preload) as box:
         answers = box.evaluate(submission, asked + more, {})
     broken = judge(CHECK, asked, answers[:3])
     shown = box.output + "".join(f"{a.value} {a.error}" for a in answers)
@@ -348,20 +360,22 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def outcomes(place):
+def outcomes(place, request):
     """All attacks, two at a time, as in a grading."""
     os.environ["TEACHDIFF_CANARY"] = CANARY
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(2) as pool:
         server.settimeout(0.01)
         asked = {}
-        for number, (name, attack) in enumerate(ATTACKS.items()):
+        wanted = {item.callspec.params["name"] for item in request.session.items if hasattr(item, "callspec")
+                  and item.originalname == "test_an_attack_gets_nowhere"}  # fmt: skip
+        for number, (name, attack) in enumerate((name, ATTACKS[name]) for name in ATTACKS if name in wanted):
             folder = place / f"submission{number}"
             folder.mkdir()
             attack.write(folder)
             for path in folder.rglob("*.py"):
                 text = path.read_text().replace(PLACE, str(place)).replace("@PORT@", str(server.getsockname()[1]))
                 path.write_text(text)
-            asked[name] = pool.submit(ask, folder)
+            asked[name] = pool.submit(ask, folder, LIMITS if "took more than" in attack.meets else PATIENT)
         outside = ("/tmp/left", "/tmp/full", "/tmp/pwned", "/dev/shm/left", "/dev/shm/sem.left")
         before = everything_in(place)
         done = {name: future.result() for name, future in asked.items()}
@@ -376,22 +390,25 @@ def outcomes(place):
 def test_an_honest_submission_scores(tmp_path):
     """Or nothing below would mean anything."""
     Attack("", f"return {FORMULA}").write(tmp_path)
-    outcome = ask(tmp_path, sandbox.LIMITS)
-    assert outcome.verdict == "" and list(outcome.g) == [1.0, 1.0]
+    outcome = ask(tmp_path)
+    assert outcome.verdict == "" and outcome.g == [1.0, 1.0]
 
 
 @needs_safe
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in ATTACKS]
+)
 def test_an_attack_gets_nowhere(name, outcomes):
     attack, outcome = ATTACKS[name], outcomes[name]
     assert re.search(attack.meets, outcome.verdict), outcome.verdict
-    assert outcome.seconds < LIMITS.total + 10
+    assert outcome.seconds < PATIENT.total + 10
     assert CANARY not in outcome.shown and "def noise_level" not in outcome.shown
     assert "\x1b" not in outcome.shown and "\u202e" not in outcome.shown
     if attack.spares_g:
-        assert list(outcome.g) == [1.0, 1.0]
+        assert outcome.g == [1.0, 1.0]
 
 
 @needs_safe
 def test_no_process_stays(outcomes):
+    assert len(outcomes) >= 30
     assert children() == []
