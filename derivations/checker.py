@@ -122,6 +122,19 @@ class _Comparison:
             return str(problem)
         return "" if equal else "the difference does not simplify to zero, and no point shows that it is not zero"
 
+    def values(self, count: int) -> Iterator[Counterexample]:
+        """The values of the sides at exact points, where both have one."""
+        free = sorted((self.lhs.free_symbols | self.rhs.free_symbols) - set(self.sample.symbols), key=str)
+        for k, point in enumerate(exact.points(free, _domain, count)):
+            extra, described = self.sample.draw(k)
+            try:
+                sides = [_value(side, point | extra) for side in (self.lhs, self.rhs)]
+            except NotExact:
+                continue
+            if None not in sides:
+                named = {self.names.get(x, x.name): str(v) for x, v in point.items()} | described
+                yield Counterexample(named, *map(str, sides), self.where)
+
     def search(self, count: int, nice: bool = False) -> Counterexample | None:
         """The first exact point at which the sides differ, or of those the one shortest to write.
 
@@ -299,6 +312,18 @@ class Unequal(Step):
         if found.status == "proved":
             return Verdict("refuted", Counterexample({}, "the two sides", "are equal for all values"))
         return found
+
+
+def example(step: Step) -> Counterexample | None:
+    """One exact point with the values of both sides there: an illustration of a step, never a proof.
+
+    None for laws, matrices and other steps whose sides are no numbers, and where no point tried gives exact values.
+    """
+    if not isinstance(step, Equal | Positive | Integrals):
+        return None
+    sides = (_substitute(step.lhs, step.using), _substitute(step.rhs, step.using))
+    comparison = _Comparison("", *_prepare(*map(sp.sympify, sides)))
+    return min(comparison.values(FIRST_POINTS), key=lambda e: len(str(e)), default=None)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import griffe
 
 INLINE = re.compile(r":math:`([^`]+)`")
 BLOCK = re.compile(
-    r"^(?P<indent>[ \t]*)\.\. math::[ \t]*\n"
-    r"(?P<body>(?:[ \t]*\n|(?P=indent)[ \t]+\S.*(?:\n|\Z))+)",
+    r"^(?P<indent>[ \t]*)\.\. math::[ \t]*(?P<first>\S.*)?(?:\n|\Z)"
+    r"(?P<body>(?:[ \t]*\n|(?P=indent)[ \t]+\S.*(?:\n|\Z))*)",
     re.MULTILINE,
 )
 TOGETHER = re.compile(r"^[ \t]+[a-z]\w*(?:, \w+)+:", re.MULTILINE)
@@ -22,7 +22,8 @@ TOGETHER = re.compile(r"^[ \t]+[a-z]\w*(?:, \w+)+:", re.MULTILINE)
 
 def to_markdown(text: str) -> str:
     def block(found: re.Match) -> str:
-        body = textwrap.indent(textwrap.dedent(found["body"]).strip(), found["indent"])
+        lines = [found["first"] or "", textwrap.dedent(found["body"]).strip()]
+        body = textwrap.indent("\n".join(filter(None, lines)), found["indent"])
         return f"\n{found['indent']}\\[\n{body}\n{found['indent']}\\]\n\n"
 
     # Of "height, width: ..." in a list of arguments, the parser would take the second for the type of the first.

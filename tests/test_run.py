@@ -100,7 +100,7 @@ TWO_CORES = ["-n", "2", "--dist", "loadfile"]
         (["lint"], "test", [["python", "-m", "ruff", "check"], ["python", "-m", "mypy"]], True),
         (["peers"], "peers", [["python", "-m", "pytest", "-m", "peers", "tests/peers"]], True),
         (["mutate"], "mutation", [["python", "tests/mutation.py"]], True),
-        (["site"], "docs", [["python", "-m", "mkdocs", "build", "--strict"]], True),
+        (["site"], "docs", [["python", "-m", "docs.generator"]], True),
         (["restore", "my photo.png"], None, [["teachdiff", "restore", "my photo.png"]], False),
         (["--version"], None, [["teachdiff", "--version"]], False),
     ],

@@ -29,6 +29,8 @@ def math_roles(monkeypatch):
         (".. math::\n    a", "\n\\[\na\n\\]\n\n"),
         ("    .. math::\n\n        a\n    after", "\n    \\[\n    a\n    \\]\n\n    after"),
         ("A:\n    h, w: the size, in pixels: 2", "A:\n    h,\N{NO-BREAK SPACE}w: the size, in pixels: 2"),
+        (".. math:: a\n    + b\n\nafter", "\n\\[\na\n+ b\n\\]\n\nafter"),
+        ("    .. math:: a", "\n    \\[\n    a\n    \\]\n\n"),
         (".. math::\n    a\n\n    b\nafter", "\n\\[\na\n\nb\n\\]\n\nafter"),
     ],
 )

@@ -1,0 +1,47 @@
+"""Write docs/generated/, then build the site: what `python3 run.py site` runs. Arguments go to mkdocs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from docs.generator import commands, graph, proofs, results, rows, source
+
+ROOT = Path(__file__).parents[2]
+GENERATED = ROOT / "docs" / "generated"
+
+
+def pages() -> dict[str, str]:
+    """Every generated page by its path in docs/generated/."""
+    findings = results.read_or_check(GENERATED / ".results.json")
+    sources = sorted({f"derivations/{name.split('.')[0]}.py" for name in results.registry.everything()})
+    tests = [proofs.TEST_OF_STEPS[0], proofs.TEST_OF_CODE[0]]
+    return {
+        "theorems.md": graph.page(findings),
+        "ledger.md": rows.page(findings),
+        "cli.md": commands.page(),
+        **proofs.pages(findings),
+        **{source.address(path).replace(".html", ".md"): source.page(path) for path in [*sources, *tests]},
+    }
+
+
+def write(made: dict[str, str]) -> None:
+    """Write the pages that changed, and remove those that are no more."""
+    for path in GENERATED.rglob("*.md"):
+        if path.relative_to(GENERATED).as_posix() not in made:
+            path.unlink()
+    for name, text in made.items():
+        path = GENERATED / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+def main(arguments: list[str]) -> int:
+    write(pages())
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    return subprocess.call([sys.executable, "-m", "mkdocs", "build", "--strict", *arguments], cwd=ROOT, env=environment)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
