@@ -50,6 +50,7 @@ COMMANDS: dict[str, tuple[str | None, list[list[str]]]] = {
     "peers": ("peers", [["pytest", "-m", "peers", "tests/peers"]]),
     "lint": ("test", [["ruff", "check"], ["mypy"]]),
     "site": ("docs", [["docs.generator"]]),  # which ends in mkdocs build --strict
+    "figures": (None, [["docs/figures.py"]]),
     "mutate": ("mutation", [["tests/mutation.py"]]),
 }
 
@@ -61,6 +62,7 @@ usage: python3 run.py COMMAND [ARGUMENTS]
   peers [ARGS]    point the property suite at azula, deepinv and diffusers
   lint            check style and types
   site            build the site into site/
+  figures [NAMES] make the pictures of the site anew, from the examples
   mutate          change the formulas one by one and see whether a test notices (about half an hour)
   COMMAND [ARGS]  any other command of teachdiff: `python3 run.py list` names them
 

@@ -47,5 +47,5 @@ for penalty in ("tikhonov", "anisotropic", "isotropic"):
     seconds = time.perf_counter() - begun
     score = psnr(restored.clamp(-1, 1), truth).item()
     print(f"{penalty:24s} {score:5.2f} dB after {len(rounds):3d} rounds, {seconds:5.2f} s")
-save_image(args.out, restored.clamp(-1, 1))
-print(f"{args.task}, lambda = {lam}; the last is written to {args.out}")
+save_image(args.out, torch.cat([truth, camera.picture(problem.y).clamp(-1, 1), restored.clamp(-1, 1)], dim=3))
+print(f"{args.task}, lambda = {lam}; the truth, the measurement and the last are written to {args.out}")

@@ -56,5 +56,5 @@ for steps in args.steps:
     restored = ddrm(prior, problem, steps=steps, seed=0).clamp(-1, 1)
     seconds = time.perf_counter() - begun
     print(f"{args.task}, {steps} steps: {psnr(restored, truth).item():.2f} dB in {seconds:.2f} s")
-save_image(args.out, restored)
-print(f"the last is written to {args.out}")
+save_image(args.out, torch.cat([truth, camera.picture(problem.y).clamp(-1, 1), restored], dim=3))
+print(f"the truth, the measurement and the last are written to {args.out}")

@@ -55,5 +55,5 @@ for name, method, options in (
     seconds = time.perf_counter() - begun
     print(f"{name:26s} {psnr(restored, truth).item():5.2f} dB in {seconds:5.2f} s")
     if method is dmps and not options:
-        save_image(args.out, restored)
-print(f"{args.task}, {args.steps} steps; the first is written to {args.out}")
+        save_image(args.out, torch.cat([truth, camera.picture(problem.y).clamp(-1, 1), restored], dim=3))
+print(f"{args.task}, {args.steps} steps; the truth, the measurement and the first are written to {args.out}")

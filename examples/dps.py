@@ -51,5 +51,5 @@ for zeta in (1.0, 3.0, 6.0):
     restored = restored.clamp(-1, 1)
     print(f"{args.task}, zeta = {zeta:g}: {psnr(restored, truth).item():.2f} dB, consistency {fits:.2f}")
     if zeta == 3.0:
-        save_image(args.out, restored)
-print(f"{args.steps} steps; the second is written to {args.out}")
+        save_image(args.out, torch.cat([truth, camera.picture(problem.y).clamp(-1, 1), restored], dim=3))
+print(f"{args.steps} steps; the truth, the measurement and the second are written to {args.out}")

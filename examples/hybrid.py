@@ -53,5 +53,6 @@ for reading, where in (("steps", {"steps": args.steps}), ("level", {"t_start": a
         seconds = time.perf_counter() - begun
         print(f"{reading} {args.steps}: {name:15s} {psnr(restored, truth).mean().item():5.2f} dB in {seconds:5.2f} s")
         if reading == "steps" and name == "DPS, then DMPS":
-            save_image(args.out, torch.cat(list(restored), dim=2)[None])
-print(f"{args.task}; the second is written to {args.out}")
+            rows = (truth, camera.picture(problem.y).clamp(-1, 1), restored)
+            save_image(args.out, torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1)[None])
+print(f"{args.task}; the truth, the measurement and the second are written to {args.out}")

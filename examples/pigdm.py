@@ -47,5 +47,5 @@ for tau in (1.0, 0.5):
     restored = pigdm(prior, problem, tau=tau, steps=args.steps, seed=0).clamp(-1, 1)
     print(f"{args.task}, tau = {tau:g}: {psnr(restored, truth).item():.2f} dB")
     if tau == 1.0:
-        save_image(args.out, restored)
-print(f"{args.steps} steps; the first is written to {args.out}")
+        save_image(args.out, torch.cat([truth, camera.picture(problem.y).clamp(-1, 1), restored], dim=3))
+print(f"{args.steps} steps; the truth, the measurement and the first are written to {args.out}")

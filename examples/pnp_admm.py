@@ -55,5 +55,5 @@ for name, options in (
     restored = pnp_admm(prior, problem, **options).clamp(-1, 1)
     seconds = time.perf_counter() - begun
     print(f"{name:24s} {psnr(restored, truth).item():5.2f} dB in {seconds:5.2f} s")
-    save_image(args.out, restored)
-print(f"{args.task}, {args.steps} evaluations each; the last is written to {args.out}")
+    save_image(args.out, torch.cat([truth, camera.picture(problem.y).clamp(-1, 1), restored], dim=3))
+print(f"{args.task}, {args.steps} evaluations each; the truth, the measurement and the last are in {args.out}")

@@ -57,5 +57,5 @@ for name, options in (
         print(f"{name:24s} {error}")
         continue
     print(f"{name:24s} {psnr(restored, truth).item():5.2f} dB")
-    save_image(args.out, restored)
-print(f"{args.task}, {args.steps} levels; the last is written to {args.out}")
+    save_image(args.out, torch.cat([truth, camera.picture(problem.y).clamp(-1, 1), restored], dim=3))
+print(f"{args.task}, {args.steps} levels; the truth, the measurement and the last are written to {args.out}")

@@ -54,5 +54,5 @@ for name, more in (
     restored = sdedit(prior, problem, **options, **more)
     seen = (problem.residual(restored).square().mean().sqrt() / problem.sigma).item()
     print(f"{name:24s} {psnr(restored.clamp(-1, 1), truth).item():5.2f} dB, residual {seen:.2f} sigma")
-save_image(args.out, restored.clamp(-1, 1))
-print(f"{args.task}, {args.steps} steps; the last is written to {args.out}")
+save_image(args.out, torch.cat([truth, camera.picture(problem.y).clamp(-1, 1), restored.clamp(-1, 1)], dim=3))
+print(f"{args.task}, {args.steps} steps; the truth, the measurement and the last are written to {args.out}")

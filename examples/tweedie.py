@@ -45,5 +45,5 @@ for sigma in (0.025, 0.05, 0.1, 0.2):
     restored = tweedie(prior, problem).clamp(-1, 1)
     before = psnr(problem.y.clamp(-1, 1), truth).item()
     print(f"sigma = {sigma:5.3f}  {before:5.2f} dB -> {psnr(restored, truth).item():5.2f} dB")
-save_image(args.out, restored)
-print(f"the last is written to {args.out}")
+save_image(args.out, torch.cat([truth, problem.y.clamp(-1, 1), restored], dim=3))
+print(f"the truth, the noisiest and what was made of it are written to {args.out}")

@@ -25,6 +25,13 @@ SMALL = {
     "score_ald": ["--size", "16", "--steps", "2"],
     "pnp_admm": ["--size", "16", "--steps", "2"],
     "admm_tv": ["--size", "16"],
+    "learn_forward": ["--size", "16"],
+    "learn_tweedie": ["--size", "16"],
+    "learn_reverse": ["--samples", "200", "--steps", "200"],
+    "learn_inverse": ["--size", "16"],
+    "learn_methods": ["--size", "16", "--steps", "2"],
+    "learn_exactness": ["--samples", "20", "--steps", "200"],
+    "learn_dirac": ["--size", "32", "--steps", "5"],
 }
 
 
@@ -32,13 +39,26 @@ def test_every_example_is_run_here():
     assert {path.stem for path in EXAMPLES.glob("*.py")} == set(SMALL)
 
 
+@pytest.fixture(scope="module")
+def output(tmp_path_factory):
+    """The name of an example -> what it prints; each is run once."""
+    printed: dict[str, str] = {}
+
+    def run(name: str) -> str:
+        if name not in printed:
+            line = [sys.executable, str(EXAMPLES / f"{name}.py"), *SMALL[name]]
+            done = subprocess.run(line, cwd=tmp_path_factory.mktemp(name), capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            assert not done.stderr
+            printed[name] = done.stdout
+        return printed[name]
+
+    return run
+
+
 @pytest.mark.parametrize("name", SMALL)
-def test_it_runs(name, tmp_path):
-    line = [sys.executable, str(EXAMPLES / f"{name}.py"), *SMALL[name]]
-    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
-    assert not done.stderr
+def test_it_runs(name, output):
+    assert output(name).strip()
 
 
 def test_an_example_shows_the_bias_that_it_speaks_of(tmp_path):
@@ -56,3 +76,17 @@ def test_the_digits_example_tells_exact_samples_from_a_methods(tmp_path):
     rows = {row[:24].strip(): row[24:].split() for row in out.splitlines() if "p-value" in row}
     assert float(rows["exact samples"][-1]) > 1e-3 > float(rows["DPS, norm step"][-1])
     assert (tmp_path / "digits.png").is_file()
+
+
+def test_the_printed_step_of_the_reverse_chapter_loses_the_spread(output):
+    rows = [row for row in output("learn_reverse").splitlines() if "deviation" in row]
+    spread = {row[:18].strip(): float(row.split()[-1]) for row in rows}
+    assert abs(spread["as proved"] - 0.2) < 0.06  # four of its own deviations, for a hundred samples
+    assert spread["without the noise"] < 0.1 and spread["mashayak.eq17"] < 0.13
+
+
+def test_the_step_of_the_chapter_on_dirac_leaves_the_noise_that_is_promised(output):
+    rows = [row.split() for row in output("learn_dirac").splitlines() if "steps" in row]
+    noise = {int(row[0]): (float(row[3]), float(row[-1])) for row in rows}
+    assert all(abs(exact - 1) < 0.15 and euler > 1.4 for euler, exact in noise.values())
+    assert abs(noise[1][0] / 24.04 - 1) < 0.15  # the ledger's row fabian.eq23
