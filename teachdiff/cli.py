@@ -1101,6 +1101,81 @@ def exactness(
 
 
 @command
+def bench(
+    methods: Annotated[str, typer.Option(help="Comma-separated; all that ask a network by default.")] = "",
+    networks: Annotated[
+        str, typer.Option(help="Comma-separated priors; ffhq: the layout of ffhq_10m.pt with random weights.")
+    ] = "photos",
+    sizes: Annotated[str, typer.Option(help="Pixels a side, comma-separated.")] = "64",
+    batches: Annotated[str, typer.Option(help="Images of a batch, comma-separated.")] = "1",
+    dtypes: Annotated[str, typer.Option(help="Of the network, comma-separated: float32, bfloat16, ...")] = "float32",
+    compile_: Annotated[bool, typer.Option("--compile", help="Also the fast path, compiled: minutes.")] = False,
+    task: Annotated[str, typer.Option(help="What was done to the images.")] = "inpaint_box",
+    steps: Steps = STEPS,
+    pairs: Annotated[int, typer.Option(help="Steps to measure, each with the bare network just before it.")] = 30,
+    device: Device = "cpu",
+    json_: Json = False,
+) -> None:
+    """What a step of each method costs beyond the bare network: their ratio, images per second, memory."""
+    from teachdiff import bench as benches
+    from teachdiff.checks import check_name
+    from teachdiff.problems import TASKS
+
+    with usage():
+        chosen = names_of(methods, "--methods") if methods else benches.ASKING
+        chosen = [check_name(name, benches.ASKING, "method that asks the network") for name in chosen]
+        precisions = [check_name(name, benches.DTYPES, "dtype") for name in names_of(dtypes, "--dtypes")]
+        check_name(task, TASKS, "task")
+    pixels, images = counts_of(sizes, "--sizes"), counts_of(batches, "--batches")
+    if pairs < 1 or steps < 1:
+        raise Usage(f"--pairs and --steps must be 1 or more; got {pairs} and {steps}.")
+    where = device_of(device)
+    priors = {name: benches.network_of(name, prior_file, where) for name in names_of(networks, "--networks")}
+    with usage():
+        for prior in priors.values():
+            for size in pixels:
+                benches.problem_for(prior, task, size, 1)
+    results, messages = consoles()
+    paths = [False, True] if compile_ else [False]
+    rows = []
+    with progress_bar(messages) as bar:
+        total = len(priors) * len(precisions) * len(paths) * len(pixels) * len(images) * len(chosen)
+        whole = bar.add_task("", total=total)
+        for found in benches.measure_all(
+            priors, chosen, pixels, images, precisions, paths, task=task, steps=steps, pairs=pairs
+        ):
+            rows += found
+            bar.update(whole, advance=1, description=f"{found[0].network} {found[0].size} {found[0].method}")
+    if json_:
+        print_json([asdict(row) for row in rows])
+        return
+    from rich.table import Table
+
+    table = Table(title=f"{rows[0].machine}; {task}, chains of {steps} steps", title_justify="left")
+    for column in ("method", "network", "bare ms", "step ms", "step / bare", "images/s", "MB"):
+        left = column in ("method", "network")
+        table.add_column(column, justify="left" if left else "right", no_wrap=column != "network", overflow="fold")
+    for r in rows:
+        where_ = f"{_escape(r.network)} {r.size}² × {r.batch} {r.dtype}{', compiled' if r.compiled else ''}"
+        ratio = f"{r.overhead_ratio:.3f} ±{(r.ratio_spread[1] - r.ratio_spread[0]) / 2:.3f}"
+        memory = figure(None if r.peak_memory is None else r.peak_memory / 1e6, 1)
+        bare, step = (f"{ms:.4g}{' ∇' if r.gradient else ''}" for ms in (r.bare_ms, r.step_ms))
+        table.add_row(r.method, where_, bare, step, ratio, f"{r.images_per_second:.3g}", memory)
+    results.print(table)
+    results.print("  ∇: with the gradient with respect to x; ±: half of the way between the quartiles", soft_wrap=True)
+    for note in sorted({note for row in rows for note in row.notes}):
+        results.print(f"  {_escape(note)}", soft_wrap=True)
+
+
+def counts_of(text: str, option: str) -> list[int]:
+    """A comma-separated list of whole numbers of 1 or more."""
+    names = names_of(text, option)
+    if not all(name.isdecimal() and int(name) for name in names):
+        raise Usage(f"{option} takes whole numbers of 1 or more, separated by commas; got {text!r}.")
+    return [int(name) for name in names]
+
+
+@command
 def list_(json_: Json = False) -> None:
     """What there is: tasks, methods, priors, derivations, assignments."""
     found = catalogue()

@@ -25,7 +25,7 @@ LAYERS = [
     {"exact"},
     {"baselines", "exactness"},
     {"compare"},
-    {"experiment"},
+    {"bench", "experiment"},
     {"reproduce", "tune"},
     {"testing"},
     {"course"},

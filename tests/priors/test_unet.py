@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from teachdiff.priors.unet import UNet
+from teachdiff.priors.unet import UNet, replicate
 
 
 def small(**options):
@@ -21,6 +22,16 @@ def small(**options):
 def test_any_size_keeps_its_shape(height, width, batch):
     x = torch.randn(batch, 2, height, width)
     assert small()(x, torch.arange(batch)).shape == x.shape
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(0, 0), (0, 3), (2, 0), (5, 4)])
+def test_an_image_is_padded_by_replication(rows, columns):
+    x = torch.randn(2, 3, 4, 3, requires_grad=True)
+    ours, torchs = replicate(x, rows, columns), F.pad(x, (0, columns, 0, rows), mode="replicate")
+    assert torch.equal(ours, torchs)
+    w = torch.randn_like(ours)
+    slopes = [torch.autograd.grad((w * y).sum(), x)[0] for y in (ours, torchs)]
+    torch.testing.assert_close(*slopes)
 
 
 def test_each_sample_sees_only_itself_and_its_own_time():
