@@ -1,6 +1,7 @@
 """What one did before priors were learned: the classical answer to each task, as rows of `compare`.
 
-They use no prior. All are computed by scikit-image or OpenCV (the extra `classical`), on the picture in [0, 1].
+They use no prior. All are computed on the picture in [0, 1]: by scikit-image, by OpenCV (the extra `classical`), or by
+BM3D's authors' own package `bm3d`, which is free for non-commercial use only and so belongs to no extra.
 """
 
 import importlib.util
@@ -182,6 +183,27 @@ def _opencv(flag: str, what: str):
     return answer
 
 
+def bm3d(problem: InverseProblem, task: str, truth: Tensor) -> Answer:
+    """Block matching and collaborative filtering at the known sigma; a colour image in opponent colours.
+
+    Source: Dabov, Foi, Katkovnik and Egiazarian, "Color image denoising via sparse 3D collaborative filtering with
+    grouping constraint in luminance-chrominance space", 2007; as its authors' package has it.
+    """
+    if task != "denoise":
+        return None, f"BM3D denoises; {task} is another task"
+    if problem.sigma == 0:
+        return None, "BM3D needs noise; sigma is 0"
+    if importlib.util.find_spec("bm3d") is None:
+        return None, "BM3D needs its package, which is not installed; pip install bm3d (for non-commercial use only)"
+
+    def solve(y: np.ndarray, problem: InverseProblem) -> np.ndarray:
+        import bm3d
+
+        return (bm3d.bm3d_rgb if y.shape[2] == 3 else bm3d.bm3d)(y, problem.sigma / 2)
+
+    return on_unit_range(solve, problem), "BM3D"
+
+
 _INPAINTING = ("inpaint_box", "inpaint_random")
 
 #: What `compare` knows beside the methods: (problem, task, truth) -> `Answer`. They use no prior.
@@ -194,4 +216,5 @@ BASELINES: dict[str, Callable[[InverseProblem, str, Tensor], Answer]] = {
     "richardson_lucy": _family(_richardson_lucy, ("deblur",), "Richardson-Lucy deconvolution"),
     "tv": _best_denoiser(_tv, (0.03, 0.045, 0.06, 0.08, 0.1, 0.13, 0.17, 0.22), "total variation (Chambolle)"),
     "nlm": _best_denoiser(_nlm, (0.03, 0.04, 0.05, 0.06, 0.07, 0.085, 0.1, 0.12), "non-local means"),
+    "bm3d": bm3d,
 }

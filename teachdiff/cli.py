@@ -577,7 +577,7 @@ def compare(
         str,
         typer.Option(
             help="Comma-separated; beside the methods: classical, biharmonic, telea, navier_stokes, wiener, "
-            "richardson_lucy, tv, nlm."
+            "richardson_lucy, tv, nlm, bm3d."
         ),
     ] = DEFAULT_METHODS,
     prior: Prior = "photos",

@@ -6,7 +6,10 @@ import torch
 from teachdiff import baselines
 from teachdiff.baselines import BASELINES, classical
 from teachdiff.data import astronaut_face
+from teachdiff.experiment import held_out
+from teachdiff.methods import tweedie
 from teachdiff.metrics import psnr
+from teachdiff.priors.checkpoints import load_prior
 from teachdiff.problems import make_operator, observe
 
 SIZE = 16
@@ -133,3 +136,41 @@ def test_richardson_lucy_stops_at_the_noise():
     x0, _ = BASELINES["richardson_lucy"](problem, "deblur_motion", astronaut_face(32))
     residual = problem.residual(x0).square().mean().sqrt().item()
     assert 0.09 < residual <= 0.1 + 1e-3
+
+
+# BM3D, where its package is
+
+
+def test_bm3d_denoises_in_colour_and_in_grey():
+    pytest.importorskip("bm3d")
+    for channels in (3, 1):
+        truth = astronaut_face(32)[:, :channels].contiguous()
+        problem = observe(make_operator("denoise", (channels, 32, 32)), truth, 50 / 255)
+        x0, remark = BASELINES["bm3d"](problem, "denoise", truth)
+        assert remark == "BM3D"
+        assert x0.shape == truth.shape
+        assert x0.dtype == truth.dtype
+        assert float(psnr(x0.clamp(-1, 1), truth) - psnr(problem.y.clamp(-1, 1), truth)) > 3.0
+
+
+def test_without_bm3d_without_noise_and_for_other_tasks_it_says_why(face, monkeypatch):
+    problem = observe(make_operator("denoise", (3, SIZE, SIZE)), face, 0.1)
+    assert BASELINES["bm3d"](problem, "sr4", face) == (None, "BM3D denoises; sr4 is another task")
+    silent = observe(make_operator("denoise", (3, SIZE, SIZE)), face, 0.0)
+    assert BASELINES["bm3d"](silent, "denoise", face)[0] is None
+    monkeypatch.setattr(baselines.importlib.util, "find_spec", lambda name, *a: None)
+    x0, reason = BASELINES["bm3d"](problem, "denoise", face)
+    assert x0 is None
+    assert "pip install bm3d" in reason
+
+
+@pytest.mark.slow
+def test_photos_denoises_as_bm3d_does():
+    """sigma = 25/255, four photographs that came along and that it never saw."""
+    pytest.importorskip("bm3d")
+    prior, gains = load_prior("photos"), []
+    for truth in held_out("photos", 144).values():
+        problem = observe(make_operator("denoise", (3, 144, 144)), truth, 50 / 255)
+        ours, theirs = tweedie(prior, problem), BASELINES["bm3d"](problem, "denoise", truth)[0]
+        gains.append(float(psnr(ours.clamp(-1, 1), truth) - psnr(theirs.clamp(-1, 1), truth)))
+    assert sum(gains) / len(gains) > 0, gains
