@@ -30,6 +30,7 @@ from teachdiff.settings import settings
 from teachdiff.shards import ALONE, Shard
 
 UNCONDITIONAL = ("ddpm", "ddim")  # they sample the prior, whatever was measured
+RESTORING = ("dirac",)  # they take a restorer of the task's degradation in the place of the prior
 
 
 class Counted:
@@ -116,6 +117,20 @@ class Case:
 # One method
 
 
+def model_of(prior, method: str, task: str, restorers: Mapping[str, Any]):
+    """What the method is called with: the prior, or the restorer of the task.
+
+    Raises:
+        ValueError: there is no restorer for the task.
+    """
+    if method not in RESTORING:
+        return prior
+    if task not in restorers:
+        known = ", ".join(sorted(restorers)) or "no task"
+        raise ValueError(f"{method} needs a restorer that was made for {task}; there is one for {known}.")
+    return restorers[task]
+
+
 def method_options(
     method: str, task: str, T: int, steps: int, shape: Sequence[int], given: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
@@ -159,6 +174,7 @@ def restore(
     """Run one method and say what it cost.
 
     Arguments:
+        prior: a prior; for a method of `RESTORING` a restorer.
         task: whose tuned options (see `teachdiff.settings`) to start from.
         options: of the method; they replace the tuned ones.
 
@@ -169,7 +185,8 @@ def restore(
     check_name(method, METHODS, "method")
     for name in options:
         check_name(name, parameters_of(method), f"option of {method}")
-    options = method_options(method, task, prior.schedule.T, steps, problem.operator.input_shape, options)
+    T = 1000 if method in RESTORING else prior.schedule.T
+    options = method_options(method, task, T, steps, problem.operator.input_shape, options)
     counted = Counted(prior)
     cuda = problem.y.is_cuda
     if cuda:
@@ -267,6 +284,7 @@ def run_case(
     steps: int = 100,
     seed: int = 0,
     samples: int = 1,
+    restorers: Mapping[str, Any] | None = None,
     on_step: Callable[[int, Tensor, Tensor], None] | None = None,
     **options: Any,
 ) -> tuple[Row, Tensor | None]:
@@ -277,6 +295,7 @@ def run_case(
     Arguments:
         samples: restore so many times, each with noise of its own, and average the images: an estimate of the
             mean of what the method samples.
+        restorers: task -> restorer, for the methods of `RESTORING`.
         options: of the method; they replace the tuned ones (see `method_options`).
     """
     run: Restoration
@@ -289,8 +308,9 @@ def run_case(
             run = Restoration(x0, time.perf_counter() - begun, 0, None, {})
         else:
             many, remark = repeat(case, samples), "" if samples == 1 else f"mean of {samples} samples"
+            model = model_of(prior, method, case.task, restorers or {})
             run = restore(
-                prior, many.problem, method, case.task, steps=steps, seed=many.seeds, on_step=on_step, **options
+                model, many.problem, method, case.task, steps=steps, seed=many.seeds, on_step=on_step, **options
             )
             run = replace(run, x0=run.x0.mean(0, keepdim=True))
     except FloatingPointError as error:
@@ -331,6 +351,7 @@ def compare(
     samples: int = 1,
     options: Mapping[str, Any] | None = None,
     task_options: Mapping[str, Mapping[str, Any]] | None = None,
+    restorers: Mapping[str, Any] | None = None,
     shard: Shard = ALONE,
     finished: Callable[[Case, str], Row | None] = lambda case, method: None,
     on_step: Callable[[Case, str], None] | None = None,
@@ -339,7 +360,7 @@ def compare(
 
     Arguments:
         sigma: in [-1, 1] units.
-        samples, options: as for `run_case`.
+        samples, options, restorers: as for `run_case`.
         task_options, shard: as for `degrade`.
         finished: gives the row of a case and a method that is known already, or None.
         on_step: called as on_step(case, method) in every step of every chain.
@@ -349,6 +370,8 @@ def compare(
     """
     for method in methods:
         check_name(method, [*METHODS, *BASELINES], "method")
+        for task in tasks:
+            model_of(prior, method, task, restorers or {})
     for case in degrade(images, tasks, sigma=sigma, seed=seed, task_options=task_options, shard=shard):
         for method in methods:
             row = finished(case, method)
@@ -368,6 +391,7 @@ def compare(
                 steps=steps,
                 seed=seed,
                 samples=samples,
+                restorers=restorers,
                 on_step=observer,
                 **taken_by(method, options or {}),
             )

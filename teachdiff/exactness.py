@@ -29,6 +29,7 @@ from teachdiff import schedules
 from teachdiff.bases import HartleyBasis
 from teachdiff.data import digits
 from teachdiff.exact import (
+    GaussianRestorer,
     NotAffine,
     Posterior,
     gaussian_wasserstein,
@@ -39,7 +40,7 @@ from teachdiff.exact import (
 )
 from teachdiff.files import atomic
 from teachdiff.methods import METHODS
-from teachdiff.operators import CircularConvolution, Identity, Mask
+from teachdiff.operators import CircularConvolution, FadeDegradation, Identity, Mask
 from teachdiff.priors.checkpoints import load_prior
 from teachdiff.priors.gaussian import GaussianPrior
 from teachdiff.priors.mixture import GaussianMixturePrior
@@ -245,6 +246,27 @@ def posterior_of_pixel(sigma: float, y: float) -> tuple[float, float]:
     return y / (1 + sigma**2), sigma**2 / (1 + sigma**2)
 
 
+FAINT = 0.01  # Dirac's sigma_0, as a share of sigma
+
+
+def dirac_limit(sigma: float, y: float) -> tuple[float, float]:
+    r"""Where Dirac ends for the prior N(0, 1) and A_t = I: at the law of :math:`y_0` given :math:`y_1`,
+
+    .. math::
+        \frac{1 + \sigma_0^2}{1 + \sigma^2}\, y, \qquad \frac{(1 + \sigma_0^2)(\sigma^2 - \sigma_0^2)}{1 + \sigma^2}
+    """
+    faint = (FAINT * sigma) ** 2
+    return (1 + faint) / (1 + sigma**2) * y, (1 + faint) * (sigma**2 - faint) / (1 + sigma**2)
+
+
+def exact_restorer(prior: Any, problem: InverseProblem) -> GaussianRestorer:
+    """Dirac's model of a world: the operator fades in, and each prediction is the exact posterior mean."""
+    if not isinstance(prior, GaussianPrior):
+        raise ValueError("an exact restorer is there for Gaussian priors only.")
+    family = FadeDegradation(problem.operator, sigma_min=FAINT * problem.sigma, sigma_max=problem.sigma)
+    return GaussianRestorer(prior, family)
+
+
 START = 200  # SDEdit's t*, of 1000
 
 
@@ -321,6 +343,12 @@ CASES: tuple[Case, ...] = (
     Case(
         "DDRM", "ddrm", NOT, "its marginals are right only if x0_hat is the truth; else too little variance is left",
         "ddrm",
+    ),
+    Case(
+        "Dirac, iterate", "dirac", CONDITIONAL,
+        "each pixel is whole or hidden, and what is hidden fades in, whatever the prior: a pixel that stands still says "
+        "nothing beyond y_t. Of a blur it says more, and the predictions leave that unused", "dirac_sde.posterior",
+        lambda steps, sigma: {"output": "iterate"}, exact_on=("pixel", "pair", "smooth"), limit=dirac_limit,
     ),
     Case(
         "PnP-ADMM", "pnp_admm", ESTIMATE,
@@ -431,6 +459,7 @@ def measure(
         share = options.get("t_start", prior.schedule.T) / prior.schedule.T
         options["steps"] = max(1, round(steps * share))
     try:
+        prior = exact_restorer(prior, problem) if case.method == "dirac" else prior
         if len(posterior.covariances) == 1:
             try:
                 return exact_row(about, output_law(method, prior, problem, **options), posterior)
@@ -560,8 +589,8 @@ python3 run.py exactness --json         # the rows, for a program
 - **distance**: \(W_2\) between the two laws over the root of the posterior's total variance. 0 is the posterior, 1 is
   a point at its mean. Between samples it is sliced, and stands beside its floor: what two sets of exact samples have.
 """
-VERDICTS = """None of them samples the posterior of every prior, however many steps it takes. Those that are exact for
-some priors say for which.
+VERDICTS = """None of them samples every posterior, however many steps it takes. Those that are exact for some priors,
+or for some operators, say for which.
 """
 PIXEL = r"""The prior is \(\mathcal N(0, 1)\), \(\sigma = 0.1\), y = 1. Mean and variance of the output; T counts
 the steps of one continuous schedule. The last column is the limit of small steps in closed form, proved in

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from teachdiff.compare import (
+    RESTORING,
     Case,
     Row,
     RowFile,
@@ -79,6 +80,7 @@ class Experiment:
         sigma: in [-1, 1] units.
         options: of the methods, in place of the tuned ones; each method takes those that it knows.
         task_options: task -> options of its operator.
+        restorers: task -> restorer, and the digest of its file, for the methods that take one.
         shard: this process's share.
     """
 
@@ -95,6 +97,7 @@ class Experiment:
     samples: int = 1
     options: Mapping[str, Any] = field(default_factory=dict)
     task_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    restorers: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
     shard: Shard = ALONE
 
     def options_of(self, method: str, task: str, image: str) -> dict[str, Any]:
@@ -130,7 +133,8 @@ class Experiment:
             "samples": self.samples,
         }
         operator = dict(self.task_options.get(task, {}))
-        return key | ({"operator": operator} if operator else {})
+        restorer = {"restorer": self.restorers[task][1]} if method in RESTORING and task in self.restorers else {}
+        return key | ({"operator": operator} if operator else {}) | restorer
 
     def picture(self, task: str, image: str, what: str) -> Path:
         """Where a picture is: what is "truth", "measurement" or a method."""
@@ -168,6 +172,7 @@ class Experiment:
                 self.prior, self.images, self.tasks, self.methods, sigma=self.sigma, prior_name=self.prior_name,
                 steps=self.steps, seed=self.seed, samples=self.samples, options=self.options,
                 task_options=self.task_options, shard=self.shard, finished=finished, on_step=on_step,
+                restorers={task: restorer for task, (restorer, _) in self.restorers.items()},
             ):  # fmt: skip
                 if finished(case, row.method) is None:
                     pictures = {"truth": case.truth, "measurement": case.measurement}

@@ -61,6 +61,7 @@ SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
         "inpaint_box": {"steps": 20, "eta": 1.0, "eta_b": 1.0},
         "inpaint_random": {"steps": 20, "eta": 1.0, "eta_b": 1.0},
     },
+    "dirac": {"default": {"steps": 50}},
     "pnp_admm": {
         "default": {"lam": 0.23, "sigma_start": 0.4},
         "inpaint_box": {"lam": 1.0, "sigma_start": 0.8},

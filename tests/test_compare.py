@@ -27,11 +27,12 @@ from teachdiff.compare import (
     summaries,
 )
 from teachdiff.data import astronaut_face
+from teachdiff.exact import GaussianRestorer
 from teachdiff.methods import METHODS
 from teachdiff.metrics import psnr
 from teachdiff.noise import sample_seeds
 from teachdiff.priors.gaussian import GaussianPrior
-from teachdiff.problems import TASKS, make_operator, observe
+from teachdiff.problems import TASKS, make_degradation, make_operator, observe
 from teachdiff.settings import SETTINGS, settings
 from teachdiff.shards import Shard
 
@@ -167,6 +168,39 @@ def test_every_method_sees_the_same_measurement(prior, face, monkeypatch):
         assert torch.equal(y, y2)
         assert seed == seed2
     assert seen[0][2] != seen[2][2]  # another image, another stream
+
+
+@pytest.fixture
+def grey():
+    """A small Gaussian world, where dirac has exact restorers: prior, images, restorers."""
+    shape = (1, 8, 8)
+    prior = GaussianPrior(schedules.linear(40, 1e-3, 0.3), torch.zeros(shape), torch.full(shape, 0.25))
+    images = {name: prior.sample(torch.randn(1, *shape, generator=torch.Generator().manual_seed(i)).double())
+              for i, name in enumerate("ab")}  # fmt: skip
+    tasks = ("deblur_gaussian", "inpaint_smooth", "inpaint_box", "denoise")
+    return prior, images, {task: GaussianRestorer(prior, make_degradation(task, shape)) for task in tasks}
+
+
+def test_dirac_sees_the_measurement_that_the_others_see(grey):
+    """Nobody has to say anything: the degradation ends at the task's own operator, and at its sigma."""
+    prior, images, restorers = grey
+    rows = list(compare(prior, images, list(restorers), ["dirac", "ddrm"], sigma=0.1, steps=4, restorers=restorers))
+    assert [r.method for r, _, _ in rows] == ["dirac", "ddrm"] * 8
+    for (row, case, x0), (_, other, _) in zip(rows[::2], rows[1::2], strict=True):
+        assert case.problem is other.problem
+        assert row.evaluations == 4 and row.psnr is not None
+        direct = METHODS["dirac"](restorers[row.task], case.problem, steps=4, seed=case.seeds)
+        assert torch.equal(x0, direct)
+
+
+def test_dirac_needs_a_restorer_for_every_task(grey):
+    prior, images, restorers = grey
+    with pytest.raises(ValueError, match="dirac needs a restorer that was made for sr2; there is one for deblur_gauss"):
+        next(compare(prior, images, ["denoise", "sr2"], ["ddrm", "dirac"], sigma=0.1, restorers=restorers))
+    with pytest.raises(ValueError, match="there is one for no task"):
+        next(compare(prior, images, ["denoise"], ["dirac"], sigma=0.1))
+    with pytest.raises(ValueError, match=r"sigma = 0\.1 .* has 0\.2"):
+        list(compare(prior, images, ["denoise"], ["dirac"], sigma=0.2, restorers=restorers))
 
 
 def test_an_image_of_a_comparison_is_the_one_of_a_batch(face):

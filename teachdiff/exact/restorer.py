@@ -39,7 +39,7 @@ class GaussianRestorer:
         self._tables: dict[float, tuple[Table, Table]] = {}
 
     def gain(self, t: float) -> tuple[Tensor, Tensor]:
-        r"""K with :math:`E[x_0 \mid y_t] = \mu + K (y_t - A_t \mu)`, and :math:`\mathrm{Cov}[x_0 \mid y_t]`; float64."""
+        r"""K with :math:`E[x_0 \mid y_t] = \mu + K (y_t - A_t \mu)`, and :math:`\mathrm{Cov}[x_0 \mid y_t]`."""
         A = materialise(self.degradation.operator(t), self.prior.shape)
         cov, level = self.prior.covariance, self.degradation.sigma(t) ** 2
         eye = torch.eye(len(A), dtype=A.dtype)

@@ -19,6 +19,7 @@ from teachdiff.operators.degradations import (
     BlurDegradation,
     BoxDegradation,
     Degradation,
+    FadeDegradation,
     IdentityDegradation,
     SmoothMaskDegradation,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "CircularConvolution",
     "Degradation",
     "Downsample",
+    "FadeDegradation",
     "GaussianBlur",
     "Grey",
     "Identity",

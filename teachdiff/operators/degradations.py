@@ -5,7 +5,7 @@ r"""Degradations: the operator as a function of its severity, from the clean ima
     \sigma_t = \sigma_{\min} \Big(\frac{\sigma_{\max}}{\sigma_{\min}}\Big)^t
 
 A_t is *more severe* than A_s if :math:`A_t = G_{s \to t} A_s`: from the milder picture one can go on without
-knowing the clean one. Every family here has that transition G for s <= t, and transitions compose. All of them are
+knowing the clean one. Every family here has that transition G for s <= t, and transitions compose: the families are
 diagonal, in the pixels or in a basis of cosines, with gains that only fall, so G is the quotient of two gains.
 
 How severe is severe is a path p(t) from 0 to 1, given by its values at evenly spaced t and straight between them: the
@@ -293,6 +293,60 @@ class BoxDegradation(_MaskDegradation):
     def _mask(self, p: Tensor, like: Tensor) -> Tensor:
         place = self._place.like(like)
         return (place >= p).to(place.dtype)
+
+
+class FadeDegradation(Degradation):
+    r""":math:`A_t = (1 - p)\,I + p\,A`, p = p(t): any linear operator whose measurement has the image's shape fades in.
+
+    The simplest path to an operator that has no family of its own (a motion blur, scattered pixels). There is a
+    transition as long as A has no negative eigenvalue, but none that is cheap: `between` is not offered.
+
+    Arguments:
+        operator: A, from images to images of the same shape.
+
+    Raises:
+        ValueError: an operator that is not linear or changes the shape.
+    """
+
+    def __init__(
+        self,
+        operator: Operator,
+        *,
+        sigma_min: float = 0.02,
+        sigma_max: float = 0.1,
+        path: Sequence[float] = (0.0, 1.0),
+    ) -> None:
+        if not operator.linear or operator.input_shape != operator.output_shape:
+            raise ValueError(
+                f"only a linear operator that keeps the image's shape can fade in; {operator!r} is none. "
+                "Of another shape take the picture of its measurement."
+            )
+        super().__init__(operator.input_shape, sigma_min, sigma_max, path, operator=operator)
+        self.whole = operator
+
+    def _apply(self, x: Tensor, p: Tensor, since: Tensor | None) -> Tensor:
+        if since is not None:
+            raise NotImplementedError(f"{self!r} has no cheap transition from one severity to another.")
+        return (1 - p) * x + p * self.whole(x)
+
+    def _frozen(self, p: float) -> Operator:
+        return self.whole if p == 1 else Identity(self.input_shape) if p == 0 else _Faded(self.whole, p)
+
+    def _lipschitz(self) -> float | None:
+        r""":math:`\lVert A - I \rVert \le 1 + s_{\max}`."""
+        return None if self.whole.svd is None else 1 + float(self.whole.svd.s.values.max())
+
+
+class _Faded(Operator):
+    def __init__(self, operator: Operator, p: float) -> None:
+        super().__init__(operator.input_shape, operator.input_shape, operator=operator, p=p)
+        self.whole, self.p = operator, p
+
+    def _forward(self, x: Tensor) -> Tensor:
+        return (1 - self.p) * x + self.p * self.whole(x)
+
+    def _adjoint(self, y: Tensor) -> Tensor:
+        return (1 - self.p) * y + self.p * self.whole.adjoint(y)
 
 
 class IdentityDegradation(Degradation):

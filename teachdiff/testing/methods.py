@@ -365,6 +365,7 @@ OWN_CLAIMS = {
     "dmps": ("chain", "dmps", "forgets"),
     "hybrid": ("chain",),
     "ddrm": ("chain",),
+    "dirac": (),
     "pnp_admm": (),
     "admm_tv": (),
 }

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from teachdiff import schedules
 from teachdiff.exact import output_law
+from teachdiff.methods import dirac
+from teachdiff.operators import FadeDegradation
 from teachdiff.operators.base import Operator
 from teachdiff.priors.gaussian import GaussianPrior
 from teachdiff.problems import InverseProblem
@@ -110,3 +112,24 @@ class NotLinear(Matrix):
 
     def _forward(self, x: Tensor) -> Tensor:
         return super()._forward(x).clamp(-1, 1)
+
+
+class Seen(Operator):
+    """A^+ A, from images to images: what an operator of any shape sees."""
+
+    def __init__(self, operator) -> None:
+        super().__init__(operator.input_shape, operator.input_shape)
+        self._forward = self._adjoint = lambda x: operator.pinv(operator(x))
+
+
+def restoring(prior, problem, *, steps=None, **options):
+    """Dirac on a problem of any shape: what the operator does not see fades away, and a prior's denoiser restores."""
+
+    class Restorer:
+        degradation = FadeDegradation(Seen(problem.operator), sigma_min=0.1 * problem.sigma, sigma_max=problem.sigma)
+
+        def predict(self, y_t, t):
+            return prior.denoise(y_t, 1 + round(t * (prior.schedule.T - 1)))
+
+    picture = InverseProblem(Restorer.degradation.operator(1.0), problem.operator.pinv(problem.y), problem.sigma)
+    return dirac(Restorer(), picture, steps=4, **options)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from gaussian_case import SHAPE, Matrix, N, NotLinear, World, random
+from gaussian_case import SHAPE, Matrix, N, NotLinear, World, random, restoring
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +15,6 @@ from teachdiff.methods import (
     ddim,
     ddpm,
     ddrm,
-    dirac,
     dmps,
     dps,
     hybrid,
@@ -26,44 +25,11 @@ from teachdiff.methods import (
     tweedie,
 )
 from teachdiff.noise import sample_seeds
-from teachdiff.operators.base import Operator
-from teachdiff.operators.degradations import Degradation
 from teachdiff.priors.gaussian import GaussianPrior
 from teachdiff.priors.mixture import GaussianMixturePrior
 from teachdiff.problems import InverseProblem, observe
 
 seeds = st.integers(0, 2**31)
-
-
-class Fading(Degradation):
-    """A_t x = x + p (A^+ A x - x): what an operator cannot see fades away. It turns with the space."""
-
-    def __init__(self, operator, sigma):
-        super().__init__(operator.input_shape, 0.1 * sigma, sigma, (0.0, 1.0))
-        self.seen = lambda x: operator.pinv(operator(x))
-
-    def _apply(self, x, p, since):
-        return x + p * (self.seen(x) - x)
-
-    def _frozen(self, p):
-        frozen = Operator(self.input_shape, self.input_shape)
-        frozen._forward = lambda x: self._apply(x, p, None)
-        return frozen
-
-
-def restoring(prior, problem, **options):
-    """Dirac on a problem of another shape: the picture of its measurement, and a prior's denoiser as the restorer."""
-
-    class Restorer:
-        degradation = Fading(problem.operator, problem.sigma)
-
-        def predict(self, y_t, t):
-            return prior.denoise(y_t, 1 + round(t * (prior.schedule.T - 1)))
-
-    operator = Restorer.degradation.operator(1.0)
-    picture = InverseProblem(operator, problem.operator.pinv(problem.y), problem.sigma)
-    return dirac(Restorer(), picture, steps=4, **without(options, "steps"))
-
 
 #: Every way to run a method that the laws below hold for.
 RUNS = {

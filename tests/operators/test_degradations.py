@@ -12,9 +12,14 @@ from hypothesis import strategies as st
 from teachdiff.operators import (
     BlurDegradation,
     BoxDegradation,
+    CircularConvolution,
+    Downsample,
+    FadeDegradation,
     GaussianBlur,
     IdentityDegradation,
+    Saturate,
     SmoothMaskDegradation,
+    motion_kernel,
 )
 from teachdiff.operators.degradations import Degradation
 from teachdiff.problems import DEGRADATIONS, make_degradation, make_operator
@@ -186,6 +191,28 @@ def test_the_released_mask_never_is_the_identity():
     """Without the factor p its middle is black for every p above 0."""
     ones = torch.ones(1, 1, 9, 9, dtype=torch.float64)
     assert SmoothMaskDegradation((1, 9, 9))(ones, 1e-3)[0, 0, 4, 4] > 0.99
+
+
+@given(SHAPES, SEEDS, TIMES, TIMES)
+def test_any_operator_fades_in(shape, seed, s, t):
+    whole = CircularConvolution(motion_kernel(3, seed=1), shape)
+    A, x, y = FadeDegradation(whole), draw(shape, 2, seed), draw(shape, 2, seed + 1)
+    assert torch.equal(A(x, 0.0), x) and torch.equal(A(x, 1.0), whole(x))
+    assert A.operator(1.0) is whole
+    for at in (s, t):
+        frozen = A.operator(at)
+        require_close(frozen(x), A(x, at), 1e-13, float(x.norm()), "operator(t)")
+        assert (frozen(x) * y).sum().item() == pytest.approx((x * frozen.adjoint(y)).sum().item(), abs=1e-9)
+    moved = float((A(x, s) - A(x, t)).norm())
+    assert moved <= A.lipschitz * abs(s - t) * float(x.norm()) + 1e-12
+    with pytest.raises(NotImplementedError, match="no cheap transition"):
+        A.between(x, 0.0, 0.5)
+
+
+def test_only_what_keeps_the_shape_can_fade_in():
+    for operator in (Downsample((1, 4, 4), 2), Saturate(GaussianBlur((1, 4, 4), 1.0))):
+        with pytest.raises(ValueError, match="keeps the image's shape"):
+            FadeDegradation(operator)
 
 
 def test_a_family_that_does_not_say_what_it_does():
