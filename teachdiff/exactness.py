@@ -29,7 +29,7 @@ from teachdiff import schedules
 from teachdiff.bases import HartleyBasis
 from teachdiff.data import digits
 from teachdiff.exact import (
-    GaussianRestorer,
+    ExactRestorer,
     NotAffine,
     Posterior,
     gaussian_wasserstein,
@@ -259,12 +259,10 @@ def dirac_limit(sigma: float, y: float) -> tuple[float, float]:
     return (1 + faint) / (1 + sigma**2) * y, (1 + faint) * (sigma**2 - faint) / (1 + sigma**2)
 
 
-def exact_restorer(prior: Any, problem: InverseProblem) -> GaussianRestorer:
+def exact_restorer(prior: Any, problem: InverseProblem) -> ExactRestorer:
     """Dirac's model of a world: the operator fades in, and each prediction is the exact posterior mean."""
-    if not isinstance(prior, GaussianPrior):
-        raise ValueError("an exact restorer is there for Gaussian priors only.")
     family = FadeDegradation(problem.operator, sigma_min=FAINT * problem.sigma, sigma_max=problem.sigma)
-    return GaussianRestorer(prior, family)
+    return ExactRestorer(prior, family)
 
 
 START = 200  # SDEdit's t*, of 1000
@@ -346,8 +344,8 @@ CASES: tuple[Case, ...] = (
     ),
     Case(
         "Dirac, iterate", "dirac", CONDITIONAL,
-        "each pixel is whole or hidden, and what is hidden fades in, whatever the prior: a pixel that stands still says "
-        "nothing beyond y_t. Of a blur it says more, and the predictions leave that unused", "dirac_sde.posterior",
+        "each pixel is whole or hidden and the hidden ones fade in, whatever the prior: a reading that stands still says "
+        "nothing beyond y_t. One of a blur says more, which the predictions leave unused", "dirac_sde.posterior",
         lambda steps, sigma: {"output": "iterate"}, exact_on=("pixel", "pair", "smooth"), limit=dirac_limit,
     ),
     Case(

@@ -27,7 +27,7 @@ from teachdiff.compare import (
     summaries,
 )
 from teachdiff.data import astronaut_face
-from teachdiff.exact import GaussianRestorer
+from teachdiff.exact import ExactRestorer
 from teachdiff.methods import METHODS
 from teachdiff.metrics import psnr
 from teachdiff.noise import sample_seeds
@@ -178,7 +178,7 @@ def grey():
     images = {name: prior.sample(torch.randn(1, *shape, generator=torch.Generator().manual_seed(i)).double())
               for i, name in enumerate("ab")}  # fmt: skip
     tasks = ("deblur_gaussian", "inpaint_smooth", "inpaint_box", "denoise")
-    return prior, images, {task: GaussianRestorer(prior, make_degradation(task, shape)) for task in tasks}
+    return prior, images, {task: ExactRestorer(prior, make_degradation(task, shape)) for task in tasks}
 
 
 def test_dirac_sees_the_measurement_that_the_others_see(grey):

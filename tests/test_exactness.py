@@ -100,7 +100,7 @@ def test_what_is_no_sampler_stays_away_from_the_posterior(title):
 
 @pytest.mark.parametrize("title", [t for t in HERE if BY_TITLE[t].verdict == NOT or BY_TITLE[t].exact_on])
 def test_no_method_samples_every_posterior(title):
-    """On two correlated pixels, those too that are exact for white priors; and for a blur, if they are exact for masks."""
+    """On two correlated pixels, those too that are exact for white priors; on a blur those that are exact for masks."""
     row = row_of(title, "white" if "pair" in BY_TITLE[title].exact_on else "pair", 300, sigma=0.3)
     assert row.kind == "none" or row.distance > 0.03
 

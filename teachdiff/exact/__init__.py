@@ -3,11 +3,11 @@
 from teachdiff.exact.distances import Coverage, gaussian_wasserstein, mode_coverage, sliced_wasserstein
 from teachdiff.exact.law import NotAffine, output_law
 from teachdiff.exact.posterior import Posterior, gaussian_posterior, materialise, mixture_posterior
-from teachdiff.exact.restorer import GaussianRestorer, increment_error
+from teachdiff.exact.restorer import ExactRestorer, increment_error
 
 __all__ = [
     "Coverage",
-    "GaussianRestorer",
+    "ExactRestorer",
     "NotAffine",
     "Posterior",
     "gaussian_posterior",

@@ -1,13 +1,18 @@
-r"""The exact restorer of Gaussian data, and what Dirac with it leaves of the measurement.
+r"""The exact restorer of Gaussian data or of a mixture, and what it misses of Dirac's increment.
 
-With :math:`x_0 \sim \mathcal N(\mu, \Sigma)` and :math:`y_t = A_t x_0 + \sigma_t z`:
+With :math:`x_0 \sim \mathcal N(\mu, \Sigma)`, :math:`y_t = A_t x_0 + \sigma_t z` and
+:math:`S = A_t \Sigma A_t^\top + \sigma_t^2 I`:
 
 .. math::
-    \Phi(y_t, t) = E[x_0 \mid y_t] = \mu + \Sigma A_t^\top (A_t \Sigma A_t^\top + \sigma_t^2 I)^{-1} (y_t - A_t \mu)
+    \Phi(y_t, t) = E[x_0 \mid y_t] = \mu + \Sigma A_t^\top S^{-1} (y_t - A_t \mu)
 
-It is affine in y_t, so Dirac's output is a Gaussian that follows exactly (`output_law`), and so is everything on the
-way. With explicit matrices: for images of up to a thousand values.
+and of a mixture the mean of these, each component weighed by its probability given y_t. For a Gaussian it is affine,
+so Dirac's output is a Gaussian that follows exactly (`output_law`), and so is everything on the way. With explicit
+matrices: for images of up to a thousand values.
 """
+
+import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,59 +21,90 @@ from teachdiff.checks import check_images
 from teachdiff.exact.posterior import materialise
 from teachdiff.operators.degradations import Degradation, check_severity
 from teachdiff.priors.gaussian import GaussianPrior
+from teachdiff.priors.mixture import GaussianMixturePrior
 from teachdiff.tables import Table
 
 
-class GaussianRestorer:
-    """`predict(y_t, t)` is the exact posterior mean of a Gaussian prior under a degradation, for Dirac.
+class Affine(NamedTuple):
+    """One component at one t: E[x_0 | y_t] = K y_t + offset; log N(y_t; seen, S) = -|R (y_t - seen)|^2 / 2 + log."""
+
+    K: Table
+    offset: Table
+    R: Table
+    seen: Table
+    log: float
+
+
+class ExactRestorer:
+    """`predict(y_t, t)` is the exact posterior mean of a prior under a degradation, differentiable in y_t; for Dirac.
 
     Arguments:
-        prior: its mean and covariance are used, and no schedule.
-        degradation: A_t and sigma_t, for images of the prior's shape.
+        prior: Gaussian, or a mixture; no schedule of it is used.
+        degradation: A_t and sigma_t, for images of the prior's shape; linear.
 
     Raises:
-        ValueError: two shapes.
+        TypeError, ValueError: a prior of another kind, or of another shape.
     """
 
     clip_x0 = False
 
-    def __init__(self, prior: GaussianPrior, degradation: Degradation) -> None:
-        if tuple(degradation.input_shape) != prior.shape:
-            raise ValueError(f"the prior is for images {prior.shape}; {degradation!r} takes others.")
+    def __init__(self, prior: GaussianPrior | GaussianMixturePrior, degradation: Degradation) -> None:
+        if isinstance(prior, GaussianPrior):
+            self.components, self.weights = [prior], [1.0]
+        elif isinstance(prior, GaussianMixturePrior):
+            self.components, self.weights = list(prior.components), prior.weights.values.tolist()
+        else:
+            raise TypeError(f"an exact restorer needs a Gaussian prior or a mixture; got {type(prior).__name__}.")
+        self.shape = self.components[0].shape
+        if tuple(degradation.input_shape) != self.shape:
+            raise ValueError(f"the prior is for images {self.shape}; {degradation!r} takes others.")
         self.prior, self.degradation = prior, degradation
-        self._tables: dict[float, tuple[Table, Table]] = {}
+        self._tables: dict[float, list[Affine]] = {}
 
-    def gain(self, t: float) -> tuple[Tensor, Tensor]:
-        r"""K with :math:`E[x_0 \mid y_t] = \mu + K (y_t - A_t \mu)`, and :math:`\mathrm{Cov}[x_0 \mid y_t]`."""
-        A = materialise(self.degradation.operator(t), self.prior.shape)
-        cov, level = self.prior.covariance, self.degradation.sigma(t) ** 2
-        eye = torch.eye(len(A), dtype=A.dtype)
-        K = torch.linalg.solve(A @ cov @ A.mT + level * eye, A @ cov).mT
-        rest = eye - K @ A
-        return K, rest @ cov @ rest.mT + level * K @ K.mT
+    def _affine(self, t: float) -> list[Affine]:
+        """Each component's formula, made once for each t."""
+        if t not in self._tables:
+            A = materialise(self.degradation.operator(t), self.shape)
+            level = self.degradation.sigma(t) ** 2 * torch.eye(len(A), dtype=A.dtype)
+            self._tables[t] = []
+            for component, weight in zip(self.components, self.weights, strict=True):
+                mu, cov = component.mean.values.flatten(), component.covariance
+                root = torch.linalg.cholesky(A @ cov @ A.mT + level)
+                K = torch.cholesky_solve(A @ cov, root).mT
+                R = torch.linalg.solve_triangular(root, torch.eye(len(A), dtype=A.dtype), upper=False)
+                log = math.log(weight) - root.diagonal().log().sum().item()
+                seen = A @ mu
+                self._tables[t].append(Affine(Table(K), Table(mu - K @ seen), Table(R), Table(seen), log))
+        return self._tables[t]
 
     def predict(self, y_t: Tensor, t: float | Tensor) -> Tensor:
         """x0_hat, (B, C, H, W); t is a number or a float tensor of shape () or (B,), in [0, 1]."""
-        check_images(y_t, "y_t", shape=self.prior.shape)
+        check_images(y_t, "y_t", shape=self.shape)
         t = check_severity(t)
         if isinstance(t, Tensor) and t.ndim:
             if t.shape != (len(y_t),):
                 raise ValueError(f"t must have shape () or ({len(y_t)},), one per sample; got {tuple(t.shape)}.")
             return torch.cat([self.predict(y_t[i : i + 1], float(at)) for i, at in enumerate(t)])
-        K, offset = self._table(float(t))
-        return (y_t.flatten(1) @ K.like(y_t).mT + offset.like(y_t)).view(y_t.shape)
+        parts, y = self._affine(float(t)), y_t.flatten(1)
+        means = torch.stack([y @ p.K.like(y).mT + p.offset.like(y) for p in parts], dim=1)  # (B, K, n)
+        logs = [p.log - 0.5 * ((y - p.seen.like(y)) @ p.R.like(y).mT).square().sum(1) for p in parts]
+        shares = torch.stack(logs, dim=1).softmax(1)
+        return (shares[..., None] * means).sum(1).view(y_t.shape)
 
-    def _table(self, t: float) -> tuple[Table, Table]:
-        """K, and mu - K A_t mu."""
-        if t not in self._tables:
-            K, _ = self.gain(t)
-            mu = self.prior.mean.values
-            seen = self.degradation.operator(t)(mu[None])
-            self._tables[t] = Table(K), Table(mu.flatten() - K @ seen.flatten())
-        return self._tables[t]
+    def spread(self, t: float) -> Tensor:
+        r""":math:`\mathrm{Cov}[x_0 \mid y_t]`, (n, n) in float64, which is the same for every y_t of a Gaussian prior.
+
+        Raises:
+            ValueError: the prior is a mixture.
+        """
+        if len(self.components) > 1:
+            raise ValueError("what a mixture leaves open depends on y_t; only a Gaussian prior has one spread.")
+        A, K = materialise(self.degradation.operator(t), self.shape), self._affine(t)[0].K.values
+        rest = torch.eye(len(A), dtype=A.dtype) - K @ A
+        return rest @ self.components[0].covariance @ rest.mT + self.degradation.sigma(t) ** 2 * K @ K.mT
 
 
-def increment_error(restorer: GaussianRestorer, t: float, dt: float) -> tuple[float, float]:
+def increment_error(restorer: ExactRestorer, t: float, dt: float) -> tuple[float, float]:
     r"""Root mean squares of what the increment misses, and of the increment itself, over all values:
 
     .. math::
@@ -77,9 +113,9 @@ def increment_error(restorer: GaussianRestorer, t: float, dt: float) -> tuple[fl
 
     Theorem 3.6 of Dirac wants the first to be 0. For a linear A_t and the posterior mean it is the posterior's spread.
     """
-    prior = restorer.prior
-    later, now = (materialise(restorer.degradation.operator(at), prior.shape) for at in (max(0.0, t - dt), t))
-    D, (_, spread), mu = later - now, restorer.gain(t), prior.mean.values.flatten()
+    later, now = (materialise(restorer.degradation.operator(at), restorer.shape) for at in (max(0.0, t - dt), t))
+    D, spread, prior = later - now, restorer.spread(t), restorer.components[0]
+    mu = prior.mean.values.flatten()
     missed = (D @ spread @ D.mT).trace()
     whole = (D @ prior.covariance @ D.mT).trace() + (D @ mu).square().sum()
     return (missed / len(D)).sqrt().item(), (whole / len(D)).sqrt().item()

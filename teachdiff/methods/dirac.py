@@ -185,7 +185,7 @@ def check_restorer(restorer: Any, problem: InverseProblem) -> None:
     if not (hasattr(restorer, "degradation") and hasattr(restorer, "predict")):
         raise TypeError(
             f"dirac needs a restorer, with `degradation` and `predict(y_t, t)`; a {type(restorer).__name__} is none. "
-            "load_restorer gives one of a network, teachdiff.exact.GaussianRestorer an exact one."
+            "load_restorer gives one of a network, teachdiff.exact.ExactRestorer an exact one."
         )
     A, B = restorer.degradation, problem.operator
     if (A.input_shape, A.input_shape) != (B.input_shape, B.output_shape):
