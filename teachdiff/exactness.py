@@ -344,8 +344,8 @@ CASES: tuple[Case, ...] = (
     ),
     Case(
         "Dirac, iterate", "dirac", CONDITIONAL,
-        "each pixel is whole or hidden and the hidden ones fade in, whatever the prior: a reading that stands still says "
-        "nothing beyond y_t. One of a blur says more, which the predictions leave unused", "dirac_sde.posterior",
+        "each pixel is whole or hidden, and the hidden ones fade in, whatever the prior: a reading that stands still "
+        "says nothing beyond y_t. That of a blur says more, and the predictions leave it unused", "dirac_sde.posterior",
         lambda steps, sigma: {"output": "iterate"}, exact_on=("pixel", "pair", "smooth"), limit=dirac_limit,
     ),
     Case(
