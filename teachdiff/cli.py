@@ -944,7 +944,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder for checkpoints and the finished prior.", show_default=False)],
     device: Device = "cpu",
 ) -> None:
-    """Train a prior. Interrupted (or killed), the same command goes on from the last checkpoint."""
+    """Train a prior, or a network of Dirac. The same command goes on from the last checkpoint."""
     if not config.is_file():
         raise Usage(f"there is no training config at {config}.")
     where = device_of(device)
@@ -985,7 +985,7 @@ def train(
             raise Failure(f"Interrupted at step {last}: {goes_on if kept > 0 else none}.") from error
     if not last:
         messages.print(f"{out} was trained to the end already")
-    results.print(f"Prior: {done}", soft_wrap=True)
+    results.print(f"{'Restorer' if settings.task else 'Prior'}: {done}", soft_wrap=True)
 
 
 @command

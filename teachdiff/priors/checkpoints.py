@@ -27,6 +27,7 @@ from teachdiff.schedules import Schedule
 
 FORMAT = "teachdiff-prior-1"
 MIXTURE = "teachdiff-mixture-1"
+RESTORER = "teachdiff-restorer-1"  # see `teachdiff.priors.restorer`
 ACCEPTED = (
     "Take a bundled prior, a file that `teachdiff train` wrote, a state dict of guided diffusion (.pt, .safetensors), "
     "a folder of diffusers with config.json, or an id on the hub (owner/name)."
@@ -77,7 +78,8 @@ def write(path: str | Path, tensors: dict[str, torch.Tensor], header: dict[str, 
 
 def bundled_priors() -> dict[str, Path]:
     """Name and file of each prior that ships with the package."""
-    return {path.stem: path for path in sorted(BUNDLED.glob("*.safetensors"))}
+    found = {path.stem: path for path in sorted(BUNDLED.glob("*.safetensors"))}
+    return {name: path for name, path in found.items() if not name.startswith("dirac_")}  # those are restorers
 
 
 def find_prior(name: str | Path) -> Path:
@@ -149,10 +151,24 @@ def load_prior(
     return NetworkPrior(network, schedule, prediction).to(device)
 
 
-def read_header(text: str, path: Path) -> tuple[dict[str, Any], Schedule]:
-    """A header of a known format, and the schedule that it describes."""
+def read_json(text: str, path: Path) -> dict[str, Any]:
+    """The object that a header holds."""
     try:
         header = json.loads(text)
+        if isinstance(header, dict):
+            return header
+        error: Exception = TypeError(f"expected an object, got {type(header).__name__}")
+    except ValueError as failed:
+        error = failed
+    raise ValueError(f"the header of {path} is wrong ({error}). Copy or train it again.") from error
+
+
+def read_header(text: str, path: Path) -> tuple[dict[str, Any], Schedule]:
+    """A header of a known format, and the schedule that it describes."""
+    header = read_json(text, path)
+    if header.get("format") == RESTORER:
+        raise ValueError(f"{path} is a network of Dirac, not a prior: `load_restorer` reads it.")
+    try:
         if header["format"] not in (FORMAT, MIXTURE):
             raise ValueError(f"its format is {header['format']!r}; this version reads {FORMAT!r} and {MIXTURE!r}")
         options = dict(header["schedule"])

@@ -1,21 +1,17 @@
-r"""Train a prior: the loss, the loop, and what makes it survive a kill.
+"""Train a network, a prior's or Dirac's: the loop, and what makes it survive a kill.
 
-.. math::
-    L(\theta) = E_{x_0, t, \epsilon} \big\| \mathrm{target}_t - f_\theta(\sqrt{\bar\alpha_t}\,x_0
-                + \sqrt{1-\bar\alpha_t}\,\epsilon,\; t) \big\|^2
-
-with target :math:`\epsilon` or :math:`v = \sqrt{\bar\alpha_t}\,\epsilon - \sqrt{1-\bar\alpha_t}\,x_0`.
-
-Everything random in step i comes from `SeedSequence([seed, i])`: a run that was killed and
-resumed draws what an undisturbed one would have drawn, and ends at the same weights.
+What is learned is said in `teachdiff.priors.objectives`. Everything random in step i comes from
+`SeedSequence([seed, i])`: a run that was killed and resumed draws what an undisturbed one would have
+drawn, and ends at the same weights.
 """
 
 import dataclasses
 import math
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,10 +20,10 @@ from torch import Tensor
 from teachdiff.checks import check_name
 from teachdiff.data import image_arrays, portraits, resize_array
 from teachdiff.files import atomic
-from teachdiff.predictions import v_from_x0_hat
-from teachdiff.priors.checkpoints import SCHEDULES, save_prior
+from teachdiff.priors.checkpoints import SCHEDULES, load_prior
+from teachdiff.priors.network import NetworkPrior
+from teachdiff.priors.objectives import DiracObjective, Objective, PriorObjective
 from teachdiff.priors.unet import UNet
-from teachdiff.schedules import Schedule, noised
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +37,13 @@ class TrainConfig:
         size: side of the training crops, in pixels.
         scales: each image is also reduced by these factors before it is cropped.
         channels, blocks: of the U-Net.
-        schedule, T, prediction: of the diffusion; prediction is "epsilon" or "v".
-        t_power: t = ceil(T u^t_power) with u uniform: above 1 it favours small noise.
+        start: a prior, bundled or a file, of the same shape, whose weights are the first ones.
+        schedule, T, prediction: of a prior; prediction is "epsilon" or "v".
+        task, degradation: of a restorer for Dirac, the task whose degradation it undoes and that one's options
+            (see `teachdiff.problems.make_degradation`); without a task the network is a prior.
+        delta: of the restorer's loss: 0 for denoising alone, 1 for the image itself.
+        times: "all" severities, or "one": t = 1 alone, which makes a plain regressor.
+        t_power: t = ceil(T u^t_power) with u uniform, and u^t_power for a restorer: above 1 it favours small noise.
         steps, batch, learning_rate: of AdamW; the rate rises over `warmup` steps and falls
             linearly to 0 over the last `decay` of them (a fraction of `steps`).
         ema: decay of the running average of the weights, which is what is saved.
@@ -59,9 +60,14 @@ class TrainConfig:
     image_channels: int = 3
     channels: tuple[int, ...] = (32, 64, 96)
     blocks: int = 1
+    start: str = ""
     schedule: str = "linear"
     T: int = 1000
     prediction: str = "v"
+    task: str = ""
+    degradation: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    delta: float = 1.0
+    times: str = "all"
     t_power: float = 1.0
     steps: int = 10_000
     batch: int = 32
@@ -89,6 +95,20 @@ class TrainConfig:
             )
         if not self.scales or not all(0 < s <= 1 for s in self.scales):
             raise ValueError(f"scales must be reductions in (0, 1]; got {list(self.scales)}.")
+        check_name(self.times, ["all", "one"], "choice of times")
+        if not 0 <= self.delta <= 1:
+            raise ValueError(f"delta is a part of the severity and must lie in [0, 1]; got {self.delta}.")
+        if self.task:
+            self.objective()  # it says what is wrong with the degradation
+        elif self.degradation or self.delta != 1 or self.times != "all":
+            raise ValueError("degradation, delta and times belong to a restorer: set its task.")
+
+    def objective(self) -> Objective:
+        """What the network is to learn."""
+        if not self.task:
+            return PriorObjective(self.schedule, self.T, self.prediction, self.t_power)
+        shape = (self.image_channels, self.size, self.size)
+        return DiracObjective(self.task, shape, self.degradation, self.delta, self.times, self.t_power)
 
 
 def read_config(path: str | Path) -> TrainConfig:
@@ -104,7 +124,7 @@ def read_config(path: str | Path) -> TrainConfig:
     fields = {field.name: field for field in dataclasses.fields(TrainConfig)}
     for key, value in given.items():
         check_name(key, fields, "key in the training config")
-        kind: type = {"scales": list, "channels": list}.get(key, fields[key].type)  # type: ignore[arg-type,assignment]
+        kind: type = {"scales": list, "channels": list, "degradation": dict}.get(key, fields[key].type)  # type: ignore[arg-type,assignment]
         if kind is float and type(value) is int:
             given[key] = value = float(value)
         if type(value) is not kind:
@@ -152,17 +172,19 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     return config.learning_rate * min(1.0, (step + 1) / max(1, config.warmup), (config.steps - step) / falling)
 
 
-def training_example(
-    config: TrainConfig, schedule: Schedule, source: Source, step: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Noisy images x_t, their times t and what the network should say, for one step of the run."""
-    rng = np.random.default_rng(np.random.SeedSequence([config.seed, step]))
-    x0 = source(rng, config.batch)
-    u = rng.random(config.batch) ** config.t_power
-    t = torch.from_numpy(1 + np.floor(config.T * u).astype(np.int64)).clamp(max=config.T)
-    epsilon = torch.from_numpy(rng.standard_normal(x0.shape, np.float32))
-    x_t = noised(schedule, x0, t, epsilon)
-    return x_t, t, epsilon if config.prediction == "epsilon" else v_from_x0_hat(x0, x_t, schedule.at(t, x0))
+def adopt(network: UNet, start: str, *, head: bool) -> None:
+    """Give a network the weights of a prior of the same shape; without `head` its last convolution, which says what
+    is predicted, stays as it is.
+
+    Raises:
+        ValueError: the prior is not there, has no U-Net of ours, or one of another shape.
+    """
+    prior = load_prior(start)
+    if not isinstance(prior, NetworkPrior) or getattr(prior.network, "config", None) != network.config:
+        theirs = getattr(getattr(prior, "network", None), "config", f"{type(prior).__name__}")
+        raise ValueError(f"start must be a prior whose network is {network.config}; {start} is {theirs}.")
+    given = {key: value for key, value in prior.network.state_dict().items() if head or not key.startswith("head.")}
+    network.load_state_dict(network.state_dict() | given)
 
 
 def train(
@@ -192,22 +214,23 @@ def train(
     device = torch.device(device)
     torch.manual_seed(config.seed)
     network = UNet(config.image_channels, config.channels, config.blocks)
+    if config.start:
+        adopt(network, config.start, head=not config.task)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = {k: v.detach().clone() for k, v in network.state_dict().items()}
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=1e-3)
-    schedule = SCHEDULES[config.schedule](T=config.T)
-    source = training_source(config)
+    objective, source = config.objective(), training_source(config)
     state = _Progress(out / "checkpoint.pt", config, network, average, optimizer)
     first = state.load()
     begun = time.monotonic()
     for step in range(first, config.steps):
-        x_t, t, target = training_example(config, schedule, source, step)
+        rng = np.random.default_rng(np.random.SeedSequence([config.seed, step]))
+        x, t, loss_of = objective.example(rng, source(rng, config.batch).to(device))
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config, step)
-        x_t = x_t.to(device, memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            guess = network(x_t, (t - 1).to(device))
-        loss = (guess.float() - target.to(device)).square().mean()
+            answer = network(x.contiguous(memory_format=torch.channels_last), t)
+        loss = loss_of(answer.float())
         if not math.isfinite(loss.item()):
             raise FloatingPointError(f"the loss is {loss.item()} at step {step}; lower learning_rate.")
         optimizer.zero_grad()
@@ -225,9 +248,8 @@ def train(
     network.load_state_dict(average)
     done = out / f"{config.name}.safetensors"
     about = {"steps": config.steps, "licence": config.licence, "data": Path(config.data).name}
-    described = {"name": config.schedule, "T": config.T}
-    save_prior(done, network, schedule=described, prediction=config.prediction, about=about)
-    write_card(out / f"{config.name}.md", config, network, state.seconds, command)
+    objective.save(done, network, about)
+    write_card(out / f"{config.name}.md", config, objective, network, state.seconds, command)
     return done
 
 
@@ -289,27 +311,30 @@ class _Progress:
         return step
 
 
-def write_card(path: Path, config: TrainConfig, network: UNet, seconds: float, command: str) -> None:
+def write_card(
+    path: Path, config: TrainConfig, objective: Objective, network: UNet, seconds: float, command: str
+) -> None:
     """The model card: what was trained on what, under which licence, how, and for how long."""
     parameters = sum(p.numel() for p in network.parameters())
+    others = {"note"} | ({"schedule", "T", "prediction"} if config.task else {"task", "degradation", "delta", "times"})
     lines = [
         f"# {config.name}",
         "",
-        f"A diffusion prior for images: a U-Net with {parameters:,} parameters, {config.prediction}-prediction, "
-        f"{config.schedule} schedule with T = {config.T}.",
+        f"{objective.what}: a U-Net with {parameters:,} parameters, {objective.how}.",
         "",
         f"- **Data**: {Path(config.data).name}" + (f", files under `{config.include}`" if config.include else ""),
         f"- **Licence of the data**: {config.licence}",
         f"- **Training**: {config.steps:,} steps of {config.batch} crops of {config.size}x{config.size} pixels "
         f"({config.steps * config.batch:,} in all), {config.precision}, {seconds / 60:.0f} minutes "
         f"on {device_name(network)}",
+        *([f"- **Start**: the weights of the prior `{config.start}`"] if config.start else []),
         *([f"- **Command**: `{command}`"] if command else []),
         *(["", config.note] if config.note else []),
         "",
         "## Config",
         "",
         "```toml",
-        *(f"{k} = {_toml(v)}" for k, v in dataclasses.asdict(config).items() if k != "note"),
+        *(f"{k} = {_toml(v)}" for k, v in dataclasses.asdict(config).items() if k not in others),
         "```",
         "",
     ]
@@ -325,6 +350,8 @@ def device_name(network: UNet) -> str:
 
 
 def _toml(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + "}"
     if isinstance(value, tuple | list):
         return "[" + ", ".join(_toml(v) for v in value) + "]"
     return f'"{value}"' if isinstance(value, str) else str(value)

@@ -55,7 +55,7 @@ def replicate(x: Tensor, rows: int, columns: int) -> Tensor:
 
 
 class UNet(nn.Module):
-    r"""`forward(x, t)`: x of shape (B, C, H, W), t integer of shape (B,), to shape (B, C, H, W).
+    r"""`forward(x, t)`: x of shape (B, C, H, W), t of shape (B,), whole or not, to shape (B, C, H, W).
 
     Arguments:
         image_channels: C.

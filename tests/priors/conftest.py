@@ -1,6 +1,7 @@
 """What several tests of priors need."""
 
 import pytest
+from PIL import Image
 
 
 @pytest.fixture
@@ -21,3 +22,13 @@ def at(monkeypatch, tmp_path):
         monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", address)
 
     return point
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two images, one red and one blue."""
+    images = tmp_path / "images"
+    images.mkdir()
+    for i, colour in enumerate([(255, 0, 0), (0, 0, 255)]):
+        Image.new("RGB", (12, 10), colour).save(images / f"{i}.png")
+    return images

@@ -16,15 +16,6 @@ from teachdiff.priors.train import TrainConfig, learning_rate, read_config, trai
 TINY = {"name": "tiny", "size": 8, "channels": (8,), "T": 50, "batch": 4, "checkpoint_every": 2, "steps": 6}
 
 
-@pytest.fixture
-def folder(tmp_path):
-    images = tmp_path / "images"
-    images.mkdir()
-    for i, colour in enumerate([(255, 0, 0), (0, 0, 255)]):
-        Image.new("RGB", (12, 10), colour).save(images / f"{i}.png")
-    return images
-
-
 def config(folder, **changes):
     return TrainConfig(data=str(folder), **{**TINY, **changes})
 
