@@ -1,18 +1,12 @@
 """The student's own check: the visible laws, asked as they are asked when grading."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from teachdiff.course.cut import library
 from teachdiff.course.marking import mark
-from teachdiff.course.model import Answer, Holes, Query, Verdict
+from teachdiff.course.model import Verdict
 from teachdiff.course.registry import assignment
-from teachdiff.course.sandbox import run
-
-
-def evaluate(folder: Path, queries: Sequence[Query], holes: Holes) -> list[Answer]:
-    """Run the queries in the child that grading uses, with the library as an answer sees it."""
-    return run(folder, queries, library=library(holes)).answers
+from teachdiff.course.sandbox import Sandbox
 
 
 def check_folder(name: str, folder: Path) -> list[Verdict]:
@@ -23,7 +17,8 @@ def check_folder(name: str, folder: Path) -> list[Verdict]:
     """
     if not folder.is_dir():
         raise ValueError(f"there is no folder {folder}.")
-    return mark(assignment(name), folder, evaluate)
+    with Sandbox(folder, library) as box:
+        return mark(assignment(name), box.submission, box.evaluate)
 
 
 def visible_checks(name: str) -> list[tuple[str, str]]:

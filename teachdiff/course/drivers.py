@@ -8,6 +8,7 @@ an object of the library:
     {"make": "gaussian", "alpha_bar", "mean", "cov"}      a Gaussian prior, images of shape (1, 1, n)
     {"make": "problem", "matrix", "y", "sigma"}           y = M x_0 + sigma z
     {"make": "noise", "draws": {"5": array, ...}}         t -> the draw that is to be used at t
+    {"make": "basis", "columns": matrix}                  an orthonormal basis of images of shape (1, 1, n)
 """
 
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from teachdiff.bases import DenseBasis
 from teachdiff.operators.product import Product
 from teachdiff.priors.gaussian import GaussianPrior
 from teachdiff.problems import InverseProblem
@@ -53,6 +55,7 @@ MAKERS: dict[str, Callable[..., Any]] = {
     "gaussian": matrix_prior,
     "problem": lambda matrix, y, sigma: InverseProblem(Product((1, 1, matrix.shape[1]), columns=matrix), y, sigma),
     "noise": Recorded,
+    "basis": lambda columns: DenseBasis((1, 1, len(columns)), columns),
 }
 
 
@@ -151,5 +154,20 @@ def loop(
     return [plain(x_0), asked, [t for t, _ in seen], [plain(x_t) for _, x_t in seen]]
 
 
+def methods(cls: Callable[..., Any], made: Plain, asked: Plain) -> Plain:
+    """An object of a class, and what its methods say: for each (name, *arguments) [result, first argument after it].
+
+    The name "" calls the object itself.
+    """
+    made_of = {name: tuple(v) if isinstance(v, list | tuple) else thing(v) for name, v in made.items()}
+    subject = cls(**made_of)
+    found = []
+    for name, *arguments in asked:
+        given = [thing(argument) for argument in arguments]
+        result = (getattr(subject, name) if name else subject)(*given)
+        found.append([plain(result), plain(given[0])])
+    return found
+
+
 #: name -> driver(function, **arguments).
-DRIVERS: dict[str, Callable[..., Plain]] = {"call": call, "chain": chain, "loop": loop}
+DRIVERS: dict[str, Callable[..., Plain]] = {"call": call, "chain": chain, "loop": loop, "methods": methods}

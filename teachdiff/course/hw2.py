@@ -10,6 +10,7 @@ from teachdiff.course.judging import (
     has_law,
     levels,
     numbers,
+    part,
     prior_of,
     problem_of,
     seed_of,
@@ -141,12 +142,6 @@ def judge_observer(queries: Sequence[Query], answers: Sequence[Answer]) -> None:
             raise LawBroken("times that on_step saw", str(part(answer, 2)), str(expected))
         for t, got, x_t in zip(expected, part(answer, 3), walk(query)[1], strict=True):
             close(got, x_t, f"the x_{t} that on_step saw", "the image at which the step began")
-
-
-def part(answer: Answer, k: int):
-    if not (isinstance(answer.value, list) and len(answer.value) > k):
-        raise LawBroken("the answer has not the parts that it should")
-    return answer.value[k]
 
 
 loop = Exercise(

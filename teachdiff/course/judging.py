@@ -61,6 +61,17 @@ def signal_and_variance(alpha_bar: np.ndarray, t: int) -> tuple[float, float]:
     return signal, variance
 
 
+def part(answer: Any, k: int) -> Any:
+    """The k-th part of an answer of several.
+
+    Raises:
+        LawBroken: it has not so many.
+    """
+    if not (isinstance(answer.value, list) and len(answer.value) > k):
+        raise LawBroken("the answer has not the parts that it should")
+    return answer.value[k]
+
+
 # Worlds in which the law of a method's output is known.
 
 

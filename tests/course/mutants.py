@@ -334,4 +334,98 @@ def ddim_sigma(eta, alpha, alpha_bar, alpha_bar_prev):
 """, ("between.ddim-eta",)),
 ]  # fmt: skip
 
-MUTANTS = [*HW1, *HW2]
+
+
+def method(name, file, cls, function, body, check, rows=()):
+    """A method of a class, replaced."""
+    text = f"""
+def {function}_of_{cls}(self, v, *more):
+{body}
+
+{cls}.{function} = {function}_of_{cls}
+"""
+    return Mutant(name, "hw3", file, check, text, rows)
+
+
+HW3 = [
+    method("clamped", "masks.py", "Mask", "_forward", "    return (self.mask.like(v) * v).real.clamp(-1, 1)",
+           "1.definition"),
+    method("grey_where_nothing_is_seen", "masks.py", "Mask", "_forward",
+           "    m = self.mask.like(v)\n    return m * v + (1 - m) * 0.1", "1.definition"),
+    method("identity_adjoint", "masks.py", "Mask", "_adjoint", "    return v.clone()", "1.dot_test"),
+    method("writes_in_place", "masks.py", "Mask", "_forward",
+           "    v.mul_(self.mask.like(v))\n    return v", "1.manners"),
+    method("batch_norm", "masks.py", "Mask", "_forward",
+           "    return self.mask.like(v) * (v - 0.1 * v.mean(0) * (len(v) == 3))", "1.manners"),
+    Mutant("a_coin_for_each_pixel", "hw3", "masks.py", "1.random_mask", """
+def random_mask(shape, drop=0.7, seed=0):
+    c, h, w = shape
+    coins = np.random.default_rng(seed).random((1, h, w)) >= drop
+    return torch.from_numpy(coins).double().repeat(c, 1, 1)
+"""),
+    Mutant("another_mask_in_each_channel", "hw3", "masks.py", "1.random_mask", """
+def random_mask(shape, drop=0.7, seed=0):
+    c, h, w = shape
+    mask = torch.ones(c, h * w, dtype=torch.float64)
+    rng = np.random.default_rng(seed)
+    for channel in mask:
+        channel[rng.permutation(h * w)[: round(drop * h * w)]] = 0
+    return mask.view(c, h, w)
+"""),
+    Mutant("redrawn", "hw3", "masks.py", "1.random_mask", """
+def random_mask(shape, drop=0.7, seed=0):
+    c, h, w = shape
+    mask = torch.ones(h * w, dtype=torch.float64)
+    mask[torch.randperm(h * w)[: round(drop * h * w)]] = 0
+    return mask.view(1, h, w).repeat(c, 1, 1)
+"""),
+    method("nearest_neighbour_upsampling", "product.py", "Product", "_adjoint",
+           "    t = [None if m is None else (m.like(v).mT != 0).to(v) for m in self.matrices]\n"
+           "    return apply_axes(v, t)", "2.dot_test"),
+    method("axes_in_another_order", "product.py", "Product", "_forward",
+           "    c, h, w = (m.like(v) for m in self.matrices)\n"
+           "    return apply_axes(v.conj(), [c, h, w]) if v.is_complex() else apply_axes(v, [c, h, -w])",
+           "2.definition"),
+    method("conjugating", "product.py", "Product", "_forward",
+           "    return apply_axes(v.conj(), [None if m is None else m.like(v) for m in self.matrices])",
+           "2.manners"),
+    Mutant("sums_for_means", "hw3", "product.py", "2.average", """
+def average_matrix(n, factor):
+    return torch.eye(n // factor, dtype=torch.float64).repeat_interleave(factor, dim=1)
+"""),
+    method("kernel_not_flipped", "blurs.py", "CircularConvolution", "_adjoint", "    return self._forward(v)",
+           "3.dot_test"),
+    method("off_by_one", "blurs.py", "CircularConvolution", "_forward",
+           "    return fourier_multiply(v, torch.view_as_complex(self._h.like(v))).roll(1, -1)",
+           "3.definition"),
+    method("adjoint_for_pseudo_inverse", "blurs.py", "CircularConvolution", "_pinv",
+           "    return self._adjoint(v)", "3.pseudo_inverse"),
+    method("damped_pseudo_inverse", "blurs.py", "CircularConvolution", "_pinv",
+           "    h = torch.view_as_complex(self._h.like(v))\n"
+           "    return fourier_multiply(v, h.conj() / (h.abs() ** 2 + 1e-3))", "3.pseudo_inverse"),
+    method("sigma_for_its_square", "blurs.py", "CircularConvolution", "_resolvent",
+           "    sigma2, c = more\n"
+           "    return fourier_multiply(v, reciprocal(sigma2**0.5 + c * self._s.like(v).square()))",
+           "3.dense_resolvent"),
+    method("forgets_the_weight", "blurs.py", "CircularConvolution", "_resolvent",
+           "    sigma2, c = more\n    return fourier_multiply(v, reciprocal(sigma2 + self._s.like(v).square()))",
+           "3.dense_resolvent"),
+    method("couples_the_batch", "blurs.py", "CircularConvolution", "_adjoint",
+           "    back = fourier_multiply(v, torch.view_as_complex(self._h.like(v)).conj())\n"
+           "    return back + (0.1 * v.mean(0) if len(v) == 1 else 0)", "3.manners"),
+    method("padding_not_folded_back", "blurs.py", "ReflectConvolution", "_adjoint",
+           "    h, w = self._kernel_shape\n"
+           "    full = torch.nn.functional.pad(v, (w - 1, 0, h - 1, 0))\n"
+           "    padded = fourier_multiply(full, torch.view_as_complex(self._h.like(v)).conj())\n"
+           "    return padded[..., h - 1 - h // 2 :, w - 1 - w // 2 :][..., : v.shape[-2], : v.shape[-1]]",
+           "4.dot_test"),
+    method("squared_singular_values", "svd.py", "SVD", "pinv",
+           "    return self.V(self.Ut(v) * self._inverse.like(v) ** 2)", "5.pseudo_inverse"),
+    method("forgets_the_unreached", "svd.py", "SVD", "resolvent",
+           "    sigma2, c = more\n"
+           "    return self.U(self.Ut(v) / (sigma2 + c * self.s.like(v).square()))", "5.dense_resolvent"),
+    method("unseen_coefficients_kept", "svd.py", "SVD", "U",
+           "    return self.left.synthesise(fit(v, self.left.shape))", "5.factors"),
+]  # fmt: skip
+
+MUTANTS = [*HW1, *HW2, *HW3]

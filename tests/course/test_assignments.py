@@ -73,6 +73,7 @@ ALSO = {
         "5.epsilon_from_score", "5.v_from_x0_hat",
     },
     "hw2": {"3.fewer_steps_law"},
+    "hw3": {"4.manners"},
 }  # fmt: skip
 
 
