@@ -6,7 +6,9 @@ an object of the library:
     {"make": "schedule", "alpha_bar": array}
     {"make": "step", "t", "t_prev", "alpha", "alpha_bar", "alpha_bar_prev"}
     {"make": "gaussian", "alpha_bar", "mean", "cov"}      a Gaussian prior, images of shape (1, 1, n)
+    {"make": "mixture", "alpha_bar", "weights", "means", "covs"}
     {"make": "problem", "matrix", "y", "sigma"}           y = M x_0 + sigma z
+    {"make": "masked", "mask", "y", "sigma"}              y = m x_0 + sigma z
     {"make": "noise", "draws": {"5": array, ...}}         t -> the draw that is to be used at t
     {"make": "basis", "columns": matrix}                  an orthonormal basis of images of shape (1, 1, n)
 """
@@ -19,8 +21,10 @@ import torch
 from torch import Tensor
 
 from teachdiff.bases import DenseBasis
+from teachdiff.operators.masks import Mask
 from teachdiff.operators.product import Product
 from teachdiff.priors.gaussian import GaussianPrior
+from teachdiff.priors.mixture import GaussianMixturePrior
 from teachdiff.problems import InverseProblem
 from teachdiff.schedules import Schedule, Step
 
@@ -32,6 +36,10 @@ Plain = Any  # see `teachdiff.course.model`
 
 def matrix_prior(alpha_bar: Tensor, mean: Tensor, cov: Tensor) -> GaussianPrior:
     return GaussianPrior.from_covariance(Schedule(alpha_bar), mean.view(1, 1, -1), cov)
+
+
+def mixture_prior(alpha_bar: Tensor, weights: list[float], means: Tensor, covs: Tensor) -> GaussianMixturePrior:
+    return GaussianMixturePrior(weights, [matrix_prior(alpha_bar, m, c) for m, c in zip(means, covs, strict=True)])
 
 
 class Recorded:
@@ -53,6 +61,8 @@ MAKERS: dict[str, Callable[..., Any]] = {
     "schedule": lambda alpha_bar: Schedule(alpha_bar),
     "step": lambda **numbers: Step(**numbers),
     "gaussian": matrix_prior,
+    "mixture": mixture_prior,
+    "masked": lambda mask, y, sigma: InverseProblem(Mask(mask), y, sigma),
     "problem": lambda matrix, y, sigma: InverseProblem(Product((1, 1, matrix.shape[1]), columns=matrix), y, sigma),
     "noise": Recorded,
     "basis": lambda columns: DenseBasis((1, 1, len(columns)), columns),
@@ -169,5 +179,16 @@ def methods(cls: Callable[..., Any], made: Plain, asked: Plain) -> Plain:
     return found
 
 
+def guidance(make: Callable[..., Any], prior: Plain, problem: Plain, step: Plain, x_t: Plain, options: Plain) -> Plain:
+    """The shift that a guidance adds at one step, with the denoiser's graph at hand as the reverse loop has it."""
+    known, at = thing(prior), thing(step)
+    shift = make(thing(problem), **options)
+    leaf = thing(x_t).requires_grad_()
+    x0_hat = known.denoise(leaf, torch.tensor(at.t))
+    return plain(shift(at, leaf, x0_hat))
+
+
 #: name -> driver(function, **arguments).
-DRIVERS: dict[str, Callable[..., Plain]] = {"call": call, "chain": chain, "loop": loop, "methods": methods}
+DRIVERS: dict[str, Callable[..., Plain]] = {
+    "call": call, "chain": chain, "guidance": guidance, "loop": loop, "methods": methods,
+}  # fmt: skip

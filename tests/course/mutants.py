@@ -428,4 +428,110 @@ def average_matrix(n, factor):
            "    return self.left.synthesise(fit(v, self.left.shape))", "5.factors"),
 ]  # fmt: skip
 
-MUTANTS = [*HW1, *HW2, *HW3]
+
+
+GUIDANCE = """
+def dps_guidance(problem, step, zeta):
+    A, y, sigma = problem.operator, problem.y, problem.sigma
+
+    def guidance(at, x_t, x0_hat):
+        def slope(number):
+            return torch.autograd.grad(number.sum(), x_t, retain_graph=True)[0]
+
+        def norm(v):
+            return v.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+
+        residual = y - A(x0_hat)
+        if step == "norm":
+            return -zeta * slope(norm(residual))
+        return bayes_step(at.alpha) * slope(-residual.square().sum() / (2 * sigma**2))
+
+    return guidance
+"""
+
+
+def guidance(name, old, new, check="3.norm_step", rows=()):
+    assert old in GUIDANCE
+    return Mutant(name, "hw4", "dps.py", check, GUIDANCE.replace(old, new), rows)
+
+
+NORM = "return -zeta * slope(norm(residual))"
+BAYES = "return bayes_step(at.alpha) * slope(-residual.square().sum() / (2 * sigma**2))"
+
+
+def score(name, formula, rows=(), check="2.score"):
+    text = f"""
+def tempered_score(problem, x, gamma_t):
+    A, y, sigma = problem.operator, problem.y, problem.sigma
+    return {formula}
+"""
+    return Mutant(name, "hw4", "score_ald.py", check, text, rows)
+
+
+SDEDIT = """
+def sdedit(prior, problem, *, t_start=None, masked=False, repeats=1, steps=None, seed=0, noise=None, on_step=None,
+           clip_x0=None):
+    schedule = prior.schedule.respace(steps, start=(prior.schedule.T + 1) // 2 if t_start is None else t_start)
+    transition = keep_seen(problem) if masked else ancestral
+    noise = noise_for(problem.y, seed, noise)
+    x = problem.operator.picture(problem.y)
+    z = noise(schedule.start, tuple(x.shape))
+    x_t = sdedit_start(x, z, schedule.alpha_bar[-1].item())
+    return reverse(denoiser(prior, clip_x0), schedule, x_t, transition, noise=noise, on_step=on_step)
+"""
+
+
+def sdedit(name, old, new, check="1.exact_law", rows=()):
+    assert old in SDEDIT
+    return Mutant(name, "hw4", "sdedit.py", check, SDEDIT.replace(old, new), rows)
+
+
+HW4 = [
+    sdedit("a_start_without_bars", "schedule.alpha_bar[-1]", "schedule.alpha[-1]", rows=("between.marginal",)),
+    sdedit("starts_at_T", "start=(prior", "start=prior.schedule.T if t_start is None else (prior"),
+    sdedit("adjoint_for_picture", "problem.operator.picture(problem.y)", "problem.operator.adjoint(problem.y)"),
+    sdedit("forgets_where_to_start", " if t_start is None else t_start", "", "1.t_start"),
+    sdedit("keeps_nothing", "keep_seen(problem) if masked else ancestral", "ancestral", "1.masked"),
+    Mutant("a_lost_root", "hw4", "sdedit.py", "1.start", """
+def sdedit_start(y, z, alpha_bar):
+    return alpha_bar**0.5 * y + (1 - alpha_bar) * z
+"""),
+    Mutant("coefficient_one", "hw4", "reverse.py", "2.coefficient", """
+def bayes_step(alpha):
+    return 1.0
+""", ("liu.scoreald", "between.pair-scoreald")),
+    Mutant("coefficient_of_the_mean", "hw4", "reverse.py", "2.coefficient", """
+def bayes_step(alpha):
+    return 1 - alpha
+"""),
+    score("wrong_sign", "-A.adjoint(y - A(x)) / (sigma**2 + gamma_t**2)", ("mashayak.eq7b", "between.scoreald-sign")),
+    score("gradient_of_the_difference", "-A.adjoint(0 * y + 1) / (sigma**2 + gamma_t**2)",
+          ("rao.p.scoreald-gradient",)),
+    score("doubles_sigma", "A.adjoint(y - A(x)) / (4 * sigma**2 + gamma_t**2)", ("between.sigma-units",)),
+    score("deviations_add", "A.adjoint(y - A(x)) / (sigma + gamma_t) ** 2"),
+    score("as_long_as_the_score", "A.adjoint(y - A(x)) / (y - A(x)).norm()", ("between.scoreald-weight",)),
+    score("one_residual_for_the_batch", "A.adjoint(0 * y + (y - A(x)).mean(0)) / (sigma**2 + gamma_t**2)",
+          check="2.batch"),
+    guidance("by_the_gradients_norm", NORM, "g = slope(norm(residual) ** 2); return -zeta * g / norm(g)",
+             rows=("liu.dps",)),
+    guidance("by_the_squared_residual", NORM, "return -zeta * slope(norm(residual) ** 2) / norm(residual) ** 2",
+             rows=("liu.dps",)),
+    guidance("the_programs_zeta_in_the_papers_step", NORM, "return -zeta * slope(norm(residual) ** 2) / norm(residual)",
+             rows=("between.dps-zeta",)),
+    guidance("the_likelihoods_score", NORM, "return -zeta * slope(norm(residual) ** 2 / (2 * sigma**2))",
+             rows=("between.dps-step",)),
+    guidance("squared", NORM, "return -zeta * slope(norm(residual) ** 2)"),
+    guidance("one_norm_for_the_batch", NORM, "return -zeta * slope(residual.norm())"),
+    guidance("gradient_at_x0_hat", NORM, "return zeta * A.adjoint(residual) / norm(residual)", rows=("mashayak.eq8",)),
+    guidance("away_from_the_measurement", NORM, "return zeta * slope(norm(residual))"),
+    guidance("without_bayes", BAYES, "return slope(-residual.square().sum() / (2 * sigma**2))", "3.likelihood_step"),
+    guidance("sigma_for_its_square", BAYES,
+             "return bayes_step(at.alpha) * slope(-residual.square().sum() / (2 * sigma))", "3.likelihood_step"),
+    guidance("gradient_of_the_likelihood_at_x0_hat", BAYES,
+             "return bayes_step(at.alpha) * A.adjoint(residual) / sigma**2", "3.exact_law"),
+    guidance("a_denoiser_of_one_slope", NORM,
+             "return zeta * at.alpha_bar**0.5 * A.adjoint(residual) / norm(residual)", "3.curved"),
+    guidance("a_norm_of_the_batch_on_the_way", NORM, "return -zeta * slope(residual.norm())", "3.exact_path"),
+]  # fmt: skip
+
+MUTANTS = [*HW1, *HW2, *HW3, *HW4]
