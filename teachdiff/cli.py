@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from teachdiff.course import commands as course_commands
+from teachdiff.course import grading_commands
 from teachdiff.settings import SIGMA, STEPS
 
 if TYPE_CHECKING:
@@ -1240,7 +1241,7 @@ def first_line(text: str | None) -> str:
 
 course = typer.Typer(help="Assignments: the library with holes, judged by laws.", no_args_is_help=True)
 app.add_typer(course, name="course")
-for _function in course_commands.COMMANDS:
+for _function in (*course_commands.COMMANDS, *grading_commands.COMMANDS):
     command(_function, course)
 
 

@@ -40,6 +40,7 @@ from teachdiff.course.model import Answer, Query
 from teachdiff.course.submissions import take
 
 PACKAGE = Path(teachdiff.__file__).resolve().parent
+PRELOAD: Sequence[str] = ("numpy", "torch")
 JAIL = str(PACKAGE / "course" / "jail.py")
 
 
@@ -100,10 +101,10 @@ class Isolation:
         kept = {"reading the reference": self.reads, "writing files": self.writes, "the network": self.network,
                 "starting processes": self.processes}  # fmt: skip
         layers = {
-            "namespaces": "its own mount, process, network, IPC and host-name namespaces; seccomp",
-            "landlock": "no namespaces here; Landlock, seccomp",
-            "permissions": "neither namespaces nor Landlock here; file permissions, seccomp",
-            "nothing": "this system has no layer that we know; limits on time only",
+            "namespaces": "Its own mount, process, network, IPC and host-name namespaces; seccomp",
+            "landlock": "No namespaces here; Landlock, seccomp",
+            "permissions": "Neither namespaces nor Landlock here; file permissions, seccomp",
+            "nothing": "This system has no layer that we know; limits on time only",
         }
         text = layers[self.how] + (", a user of its own" if self.own_user else ", the grader's own user")
         held, open_ = ([what for what, k in kept.items() if k is wanted] for wanted in (True, False))
@@ -204,7 +205,7 @@ class Sandbox:
         limits: of time, memory and the like.
         layers: what holds it; the strongest that can be had by default.
         parent: a folder for what is written meanwhile; that of the system's temporary files by default.
-        preload: packages that are loaded before the clock runs.
+        preload: packages that are loaded before the clock runs; `PRELOAD` by default.
 
     Attributes:
         isolation: what holds it.
@@ -219,12 +220,13 @@ class Sandbox:
         limits: Limits = LIMITS,
         layers: tuple[str, bool] | None = None,
         parent: Path | None = None,
-        preload: Sequence[str] = ("numpy", "torch"),
+        preload: Sequence[str] | None = None,
     ) -> None:
         if layers is None:
             held = isolation()
             layers = (held.how, held.own_user)
-        self.library, self.limits, self.layers, self.preload = library, limits, layers, preload
+        self.library, self.limits, self.layers = library, limits, layers
+        self.preload = PRELOAD if preload is None else preload
         self.printed, self.dropped = bytearray(), 0
         self.dead: dict[tuple[str, str], str] = {}
         self.spent = 0.0
@@ -561,12 +563,12 @@ def ways() -> list[tuple[str, bool]]:
 
 
 @functools.cache
-def attempt(how: str, own_user: bool) -> Isolation | str:
-    """What these layers hold here, or why they cannot be had."""
+def attempt(how: str, own_user: bool, keep: tuple[str, ...] = ()) -> Isolation | str:
+    """What these layers hold here, or why they cannot be had; `keep` are more files that must not be read."""
     library = {"teachdiff/course/drivers.py": DRIVERS}
     with tempfile.TemporaryDirectory(prefix="teachdiff-") as source:
         Path(source, "probe.py").write_text(PROBE, encoding="utf-8")
-        sources = [str(PACKAGE / name) for name in ("__init__.py", "schedules.py", "course/sandbox.py")]
+        sources = [*keep, *(str(PACKAGE / name) for name in ("__init__.py", "schedules.py", "course/sandbox.py"))]
         name = Path(source).name
         files = [f"{place}/{name}.probe" for place in (tempfile.gettempdir(), "/dev/shm", "/var/tmp")]
         query = Query("probe.py", "probe", {"sources": sources, "files": files})
@@ -577,8 +579,11 @@ def attempt(how: str, own_user: bool) -> Isolation | str:
 
 
 @functools.cache
-def isolation() -> Isolation:
+def isolation(keep: tuple[str, ...] = ()) -> Isolation:
     """The strongest layers that hold here; where none is safe, the last that can be had at all.
+
+    Arguments:
+        keep: files that must not be read, beside the library's own.
 
     Raises:
         RuntimeError: this is Windows, or not even a plain child process answers.
@@ -587,7 +592,7 @@ def isolation() -> Isolation:
         raise RuntimeError("submissions are run on Linux or macOS only: on Windows, use WSL 2 or Colab.")
     last: Isolation | str = ""
     for way in ways():
-        found = attempt(*way)
+        found = attempt(*way, keep)
         if isinstance(found, Isolation):
             if found.safe:
                 return found
