@@ -30,7 +30,7 @@ from teachdiff.course.marking import mark
 from teachdiff.course.model import Assignment, Verdict
 from teachdiff.course.submissions import NoSubmission, take
 from teachdiff.course.wire import readable
-from teachdiff.files import write_json
+from teachdiff.files import atomic, write_json
 
 SECRET_BYTES = 16
 PRACTICE = b""  # no secret: the visible checks, with the public draws
@@ -260,12 +260,16 @@ def grade(
                 on_result(done, len(keys))
         rows = [{"submission": called} | results[key] for called, key in zip(names_of(paths), keys, strict=True)]
         assignment = registry.assignment(name)
-        for row, key in zip(rows, keys, strict=True):
-            text = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in row["submission"])[:60]
-            summary = out / "summaries" / f"{text}-{key[:6]}.txt"
-            summary.parent.mkdir(exist_ok=True)
-            summary.write_text(summarise(assignment, row), encoding="utf-8")
+        for row in rows:
+            with atomic(out / "summaries" / file_name(row["submission"])) as part:
+                part.write_text(summarise(assignment, row), encoding="utf-8")
         return rows
+
+
+def file_name(name: str) -> str:
+    """Of a summary: a name that every file system takes, and no two submissions share."""
+    text = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name)[-60:]
+    return f"{text}-{hashlib.sha256(name.encode()).hexdigest()[:6]}.txt"
 
 
 def results_of(

@@ -36,7 +36,7 @@ from typing import Any
 
 import teachdiff
 from teachdiff.course import wire
-from teachdiff.course.model import Answer, Query
+from teachdiff.course.model import Answer, Holes, Query
 from teachdiff.course.submissions import take
 
 PACKAGE = Path(teachdiff.__file__).resolve().parent
@@ -118,7 +118,6 @@ class Ended(Exception):
     """The process that runs the submission will not answer any more; the text says why."""
 
 
-Holes = Mapping[str, Mapping[str, str]]
 Library = Callable[[Holes], Mapping[str, str]]
 
 

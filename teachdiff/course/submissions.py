@@ -6,6 +6,7 @@ import os
 import stat
 import unicodedata
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -39,7 +40,7 @@ def take(submission: Path, into: Path) -> str:
         target.parent.mkdir(parents=True, exist_ok=True)
         size = 0
         with source() as file, open(target, "xb") as copy:
-            while part := file.read(1 << 20):
+            while part := read(file, name):
                 size, total = size + len(part), total + len(part)
                 if size > FILE_BYTES or total > BYTES:
                     raise NoSubmission(
@@ -61,6 +62,14 @@ def take(submission: Path, into: Path) -> str:
     for name in sorted(names):
         everything.update(len(name.encode()).to_bytes(8, "big") + name.encode() + names[name])
     return everything.hexdigest()
+
+
+def read(file: IO[bytes], name: str) -> bytes:
+    """The next part of a file; of one in a zip, it may turn out now that it is damaged."""
+    try:
+        return file.read(1 << 20)
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
+        raise NoSubmission(f"{name} cannot be unpacked: {error}") from None
 
 
 def members(submission: Path) -> Iterator[tuple[str, "Opener"]]:
@@ -131,9 +140,11 @@ class Opener:
 
     def __call__(self) -> IO[bytes]:
         if self.archive is not None and self.info is not None:
+            if self.info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others may take gigabytes
+                raise NoSubmission(f"{self.path.name} is compressed by another method than deflate")
             try:
                 return self.archive.open(self.info)
-            except (RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
+            except (RuntimeError, NotImplementedError, zipfile.BadZipFile, EOFError, ValueError) as error:
                 raise NoSubmission(f"{self.path.name} cannot be unpacked: {error}") from None
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         file = os.fdopen(os.open(self.path, flags), "rb")
