@@ -58,6 +58,7 @@ document.addEventListener("DOMContentLoaded", () => {
 document.addEventListener("DOMContentLoaded", () => {
   for (const graph of document.querySelectorAll(".td-graph")) {
     const edges = [...graph.querySelectorAll(".td-edge")];
+    if (!location.hash) graph.scrollLeft = (graph.scrollWidth - graph.clientWidth) / 2;
     const mark = (node, on) => {
       for (const edge of edges) {
         if ([edge.dataset.from, edge.dataset.to].includes(node.id)) edge.classList.toggle("td-near", on);

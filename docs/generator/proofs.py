@@ -194,7 +194,7 @@ def _step(number: int, step: Step, found: dict[str, Any], at: str) -> str:
         f"{' refutes it' if refuted else ''} · {_seconds(found['seconds'])}"
         + (f' · <a href="../{at}">source</a>' if at else "")
         + "</p>",
-        words.display(found["tex"]),
+        words.display(_broken(found["tex"], step)),
         _given(step),
         f"<p>{words.plain(found['reason'], words.address_of('proofs'))}</p>",
     ]
@@ -208,6 +208,15 @@ def _step(number: int, step: Step, found: dict[str, Any], at: str) -> str:
         sides = "both sides are" if both else "left"
         parts.append(f'<p class="td-example">{at_point}: {sides} {words.number(example["lhs"])}{right}.</p>')
     return "".join([*parts, "</li>"])
+
+
+def _broken(tex: str, step: Step) -> str:
+    """The formula, on two lines if it is long: the left side, then the relation and the rest."""
+    left = symbols.tex(step.lhs) if step.lhs is not None else ""
+    seen = re.sub(r"\\(?:left|right|frac|sqrt|bar|hat|tilde|operatorname|mathrm)|[{}\s\\]", "", tex)
+    if len(seen) < 50 or not left or not tex.startswith(left + " "):
+        return tex
+    return rf"\begin{{aligned}}&{left}\\&\quad {tex[len(left):].strip()}\end{{aligned}}"
 
 
 def _seconds(seconds: float) -> str:

@@ -104,7 +104,7 @@ def _row(row: Row, found: dict[str, Any], links: Any) -> str:
     if found["counterexample"]:
         details.append(f"<p>Counterexample:</p>{words.counterexample(found['counterexample'])}")
     if found["consequence"]:
-        details.append(f"<p>A program with this line in it: {words.plain(found['consequence'], links)}</p>")
+        details.append(f"<p>What follows: {words.plain(found['consequence'], links)}</p>")
     if row.proof:
         details.append(f'<p>Proof: <a href="proofs/{row.proof}.html">{row.proof}</a>.</p>')
     right = f'<p class="td-right"><span>right</span> {words.printed(row.corrected)}</p>' if row.corrected else ""
@@ -113,7 +113,7 @@ def _row(row: Row, found: dict[str, Any], links: Any) -> str:
         f'<tr id="{row.id}" data-document="{row.document}" data-verdict="{row.verdict}" data-origin="{origin.replace(" ", "-")}">'
         f'<th scope="row"><a href="#{row.id}">{row.id}</a><small>{html.escape(row.location, quote=False)}</small></th>'
         f'<td><div class="td-printed">{words.printed(row.printed)}</div>{right}'
-        f"<details><summary>why{' and what it does' if found['consequence'] else ''}</summary>{''.join(details)}</details></td>"
+        f"<details><summary>why{', and what follows' if found['consequence'] else ''}</summary>{''.join(details)}</details></td>"
         f'<td><span class="td-badge {kind}">{row.verdict.replace("-", " ")}</span>'
         + (f"<small>{origin}</small>" if origin else "")
         + "</td></tr>"
