@@ -31,7 +31,20 @@ def test_the_tables_of_laws_are_the_laws():
     text = html.unescape((DOCS / "property-suite.md").read_text(encoding="utf-8"))
     for kind in KINDS:
         section = re.split(rf"^### Of an? {kind}$", text, flags=re.MULTILINE)[1].split("\n##")[0]
-        stated = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", section, re.MULTILINE))
+        rows = re.findall(r"^\| \[`(\w+)`\]\(#(\S+)\)\{ #(\S+) \} \| (.+) \|$", section, re.MULTILINE)
+        assert all(link == anchor == f"{kind}-{name}" for name, link, anchor, _ in rows)
+        stated = {name: says for name, _, _, says in rows}
         assert stated == {name: law.statement.replace("|", "\\|") for name, law in laws(kind)}
     claims = set(re.findall(r"`(\w+)`", text.split("### Of a method")[1].split("| law")[0]))
     assert set(CLAIMS) <= claims
+
+
+def test_every_error_has_an_anchor_and_links_to_it():
+    """A row is written | [`message`](#name){ #name } | what to do |, and no blank line cuts a table in two."""
+    text = (DOCS / "errors.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("|") and not re.match(r"\| message|\|-", line)]
+    found = [re.match(r"\| \[[^\]]+\]\(#([\w-]+)\)\{ #([\w-]+) \}", line) for line in rows]
+    assert [line for line, match in zip(rows, found, strict=True) if not match or match[1] != match[2]] == []
+    anchors = [match[1] for match in found if match]
+    assert len(anchors) == len(set(anchors)) > 40
+    assert not re.search(r"^\|.*\n\n\|", text, re.MULTILINE)
