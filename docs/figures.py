@@ -28,7 +28,7 @@ MANIFEST = PICTURES / "manifest.json"
 GALLERY = ROOT / "docs" / "gallery.md"
 
 # What an example is run with where its defaults are not what the page shows.
-OPTIONS: dict[str, list[str]] = {}
+OPTIONS = {"pigdm": ["--task", "deblur_gaussian", "--size", "32", "--steps", "200"]}
 PAGES = {"first_restoration": "index.md", "digits": "learn/exactness.md"}
 
 
@@ -79,6 +79,7 @@ def is_stale(name: str, manifest: dict[str, Any]) -> bool:
 
 def make(name: str) -> dict[str, Any]:
     """Run an example, keep its picture, and say what was done."""
+    source = sha256(EXAMPLES / f"{name}.py")
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / f"{name}.png"
         line = [sys.executable, str(EXAMPLES / f"{name}.py"), *OPTIONS.get(name, []), "--out", str(made)]
@@ -91,7 +92,7 @@ def make(name: str) -> dict[str, Any]:
         os.replace(part, PICTURES / f"{name}.png")
     return {
         "command": command(name),
-        "source": sha256(EXAMPLES / f"{name}.py"),
+        "source": source,
         "sha256": sha256(PICTURES / f"{name}.png"),
         "seconds": round(seconds, 1),
     }
@@ -112,9 +113,9 @@ def gallery(names: list[str]) -> str:
     listed = "".join(f"- `.venv/bin/python examples/{name}.py`: {title(name)}\n" for name in silent)
     return (
         "# Gallery\n\n<!-- Written by `python3 run.py figures`; edit docs/figures.py or the examples instead. -->\n\n"
-        "One example for each chapter and each method. Each is a short script in `examples/`, in cells, that says what\n"
-        "it does and writes the picture shown here. All run on a laptop without a GPU; `--help` lists the options, and\n"
-        "`--device cuda` moves the work to a GPU.\n\n"
+        "One example for each chapter and each method. Each is a short script in `examples/`, in cells, that says\n"
+        "what it does and writes the picture shown here. All run on a laptop without a GPU; `--help` lists the\n"
+        "options, and where there is a `--device`, `--device cuda` moves the work to a GPU.\n\n"
         f'<div class="gallery" markdown>\n\n{chr(10).join(cards)}\n</div>\n\n'
         f"## Examples that only print\n\n{listed}\n"
         "## As notebooks\n\n"
@@ -123,9 +124,9 @@ def gallery(names: list[str]) -> str:
         "## Making the pictures anew\n\n"
         "```\npython3 run.py figures          # those whose example has changed\n"
         "python3 run.py figures --all\n```\n\n"
-        "`docs/assets/figures/manifest.json` holds the command, the hash of the example and the hash of the picture. A\n"
-        "test compares them with the files, so no picture here is older than its example. Another processor may round\n"
-        "otherwise and give a picture that differs in a few pixels.\n"
+        "`docs/assets/figures/manifest.json` holds the command, the hash of the example and the hash of the picture.\n"
+        "A test compares them with the files, so no picture here is older than its example. Another processor may\n"
+        "round otherwise and give a picture that differs in a few pixels.\n"
     )
 
 
