@@ -48,6 +48,7 @@ PYTHON = BIN / ("python.exe" if WINDOWS else "python")
 COMMANDS: dict[str, tuple[str | None, list[list[str]]]] = {
     "test": ("test", [["pytest", "-n", "2", "--dist", "loadfile"]]),  # a file stays together, its fixtures too
     "peers": ("peers", [["pytest", "-m", "peers", "tests/peers"]]),
+    "peers-bench": ("peers", [["tests/peers/bench.py"]]),
     "lint": ("test", [["ruff", "check"], ["mypy"]]),
     "site": ("docs", [["docs.generator"]]),  # which ends in mkdocs build --strict
     "figures": (None, [["docs/figures.py"]]),
@@ -60,6 +61,7 @@ usage: python3 run.py COMMAND [ARGUMENTS]
   tour            prove, refute, restore: the guided tour (start here)
   test [ARGS]     run the tests; ARGS go to pytest, paths are relative to this folder
   peers [ARGS]    point the property suite at azula, deepinv and diffusers
+  peers-bench     time their samplers beside ours
   lint            check style and types
   site            build the site into site/
   figures [NAMES] make the pictures of the site anew, from the examples
