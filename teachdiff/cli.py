@@ -990,6 +990,77 @@ def train(
 
 
 @command
+def judge(
+    prior: Annotated[str, typer.Argument(help="A prior of portraits, as --prior elsewhere.")] = "portraits",
+    count: Annotated[int, typer.Option(help="Samples, and portraits of each of two seeds.")] = 200,
+    method: Annotated[str, typer.Option(help="ddim or ddpm.")] = "ddim",
+    steps: Steps = STEPS,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    out: Out = Path("out/judge"),
+    json_: Json = False,
+) -> None:
+    """Samples of a prior of portraits against the generator: KID, and who wears glasses. It goes on, too."""
+    where = device_of(device)
+    from teachdiff import judge as judging
+    from teachdiff.checks import check_name
+    from teachdiff.compare import UNCONDITIONAL, file_digest
+    from teachdiff.files import atomic, write_json
+    from teachdiff.priors.checkpoints import files_of, load_prior
+
+    if count < 20:
+        raise Usage(f"--count must be 20 or more; got {count}.")
+    check_seed(seed)
+    with usage():
+        check_name(method, UNCONDITIONAL, "sampler")
+    weights = prior_file(prior)
+    model = load_prior(weights, where)
+    channels = (getattr(model, "shape", None) or [model.network.config["image_channels"]])[0]
+    if channels != 3:
+        raise Usage(f"judge looks at portraits, which have 3 channels; images of this prior have {channels}.")
+    check_steps(steps, model.schedule.T)
+    writable(out)
+    results, messages = consoles()
+    file, begun = out / "samples.safetensors", time.monotonic()
+    with progress_bar(messages) as bar:
+        chain = bar.add_task(f"{count} samples, {method}", total=-(-count // judging.CHUNK) * steps)
+        try:
+            samples = judging.draw(
+                model, count, file, key={"weights": file_digest(*files_of(weights)), "device": where.type},
+                method=method, steps=steps, seed=seed, device=where, on_step=lambda: bar.advance(chain),
+            )  # fmt: skip
+        except KeyboardInterrupt as error:
+            raise Failure(f"Interrupted: {file} keeps the finished samples; the same command goes on.") from error
+    found = asdict(judging.judge(samples))
+    found |= {"prior": prior, "method": method, "steps": steps, "seed": seed, "seconds": time.monotonic() - begun}
+    write_json(out / "judgement.json", found)
+    from PIL import Image
+
+    from teachdiff.report import enlarge, grid
+
+    with atomic(out / "samples.png") as part:
+        Image.fromarray(enlarge(grid(samples[:64].split(1), 16), 2)).save(part, format="PNG")
+    if json_:
+        print_json(found)
+        return
+    from rich.table import Table
+
+    table = Table(title=f"{prior}, {count} samples, {method} with {steps} steps")
+    for column in ("seen", "samples", "portraits", "difference", "within 0.05", "drawn so", "read rightly"):
+        table.add_column(column, justify="left" if column == "seen" else "right")
+    for a in found["attributes"]:
+        shares = [figure(a[key], 3) for key in ("samples", "portraits", "generator", "right")]
+        shares[2:2] = [with_error(a["difference"], a["standard_error"], 3), "yes" if a["within"] else "no"]
+        table.add_row(a["name"], *shares)
+    results.print(table)
+    for name, what in (("kid", "samples and portraits"), ("real", "portraits and portraits")):
+        e = found[name]
+        results.print(f"KID of {what}: {e['value']:.4f}, 95 % in {e['low']:.4f} to {e['high']:.4f}", soft_wrap=True)
+    results.print("The two intervals overlap." if found["overlap"] else "The two intervals do not overlap.")
+    results.print(f"Written to {out}: judgement.json, samples.png, samples.safetensors", soft_wrap=True)
+
+
+@command
 def check(
     subject: Annotated[str, typer.Argument(help="package.module:object, or a function there that makes it.")],
     kind: Annotated[str, typer.Option(help="operator, prior, schedule or method.", show_default=False)],

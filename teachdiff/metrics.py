@@ -11,10 +11,18 @@ with the means, variances and covariance under a Gaussian window of standard dev
 PSNR and SSIM are those of the same images in [0, 1] units (range 1). Every metric is computed per image
 and in float64 (LPIPS: in the precision of its network), never over a batch.
 
-FID alone compares two sets. With the means m, m' and covariances C, C' of a network's features over each,
+FID and KID compare two sets. With the means m, m' and covariances C, C' of a network's features over each,
 
 .. math::
-    \mathrm{FID} = \|m - m'\|^2 + \mathrm{tr}\big(C + C' - 2\,(C C')^{1/2}\big).
+    \mathrm{FID} = \|m - m'\|^2 + \mathrm{tr}\big(C + C' - 2\,(C C')^{1/2}\big),
+
+and with features f, f' of n images of each and the kernel :math:`k(f, g) = (f^\top g / d + 1)^3`,
+
+.. math::
+    \mathrm{KID} = \frac{1}{n(n-1)} \sum_{i \ne j} \big( k(f_i, f_j) + k(f'_i, f'_j) \big)
+                 - \frac{2}{n^2} \sum_{i, j} k(f_i, f'_j),
+
+whose expectation is 0 for two sets of one distribution, whatever n is.
 
 Nothing here downloads. LPIPS and FID need the weights of networks that do not travel with this package; where
 they are not at hand, `MetricUnavailable` says in one line how to get them.
@@ -23,7 +31,8 @@ Sources: Wang, Bovik, Sheikh and Simoncelli, 2004, Image quality assessment: fro
 structural similarity. Zhang, Isola, Efros, Shechtman and Wang, 2018, The unreasonable effectiveness of
 deep features as a perceptual metric, https://arxiv.org/abs/1801.03924 (version 0.1 of their weights).
 Heusel, Ramsauer, Unterthiner, Nessler and Hochreiter, 2017, GANs trained by a two time-scale update rule converge
-to a local Nash equilibrium, https://arxiv.org/abs/1706.08500.
+to a local Nash equilibrium, https://arxiv.org/abs/1706.08500. Bińkowski, Sutherland, Arbel and Gretton, 2018,
+Demystifying MMD GANs, https://arxiv.org/abs/1801.01401 (KID).
 """
 
 import hashlib
@@ -289,7 +298,7 @@ def genuine(path: Path, backbone: Backbone, metric: str) -> dict[str, Tensor]:
         MetricUnavailable: it cannot be read, or is another file.
     """
     try:
-        content = path.read_bytes()
+        content = path.readas_bytes()
     except OSError as error:
         raise MetricUnavailable(f"the {metric} weights at {path} cannot be read: {error}") from error
     found = hashlib.sha256(content).hexdigest()
@@ -364,11 +373,62 @@ def fid(
             if batch.shape[1] != 3:
                 raise ValueError(f"FID takes images with 3 channels; got {batch.shape[1]}.")
             for image in batch.split(1):  # one by one: a convolution may round differently for another batch
-                distance.update(_bytes(image).to(device), real=real)
+                distance.update(as_bytes(image).to(device), real=real)
     return float(distance.compute())
 
 
-def _bytes(x: Tensor) -> Tensor:
+@dataclass(frozen=True)
+class Estimate:
+    """A number and the interval that holds what it estimates in 95 of 100 cases."""
+
+    value: float
+    low: float
+    high: float
+
+    def overlaps(self, other: "Estimate") -> bool:
+        return self.low <= other.high and other.low <= self.high
+
+
+_BLOCKS = 10
+_T_QUANTILE = 2.2622  # Student's t with _BLOCKS - 1 degrees of freedom: 97.5 % lie below
+
+
+def kid(features: Tensor, references: Tensor) -> Estimate:
+    """The kernel inception distance of two sets by their features, (N, D) twice, with its 95 % interval.
+
+    Both sets are cut, in their order, into ten blocks. Each pair of blocks gives an unbiased distance of its own, and
+    they are independent: the value is their mean, the interval Student's. (The usual report, the spread over subsets
+    that share images, is no interval.) It is unbiased, so it may be negative.
+
+    Raises:
+        ValueError: no two finite matrices of one shape with at least 20 rows.
+    """
+    if features.ndim != 2 or features.shape != references.shape or len(features) < 2 * _BLOCKS:
+        raise ValueError(
+            f"KID takes the features of as many images, at least {2 * _BLOCKS}, as two matrices of one shape; "
+            f"got {tuple(features.shape)} and {tuple(references.shape)}."
+        )
+    check_finite(features, "the features")
+    check_finite(references, "the references' features")
+    size = len(features) // _BLOCKS
+    f, g = (x[: size * _BLOCKS].double().unflatten(0, (_BLOCKS, size)) for x in (features, references))
+    within = _off_diagonal_mean(_kernel(f, f)) + _off_diagonal_mean(_kernel(g, g))
+    distances = within - 2 * _kernel(f, g).mean((1, 2))
+    value, spread = distances.mean().item(), distances.std().item()
+    half = _T_QUANTILE * spread / _BLOCKS**0.5
+    return Estimate(value, value - half, value + half)
+
+
+def _kernel(f: Tensor, g: Tensor) -> Tensor:
+    return (f @ g.mT / f.shape[-1] + 1) ** 3
+
+
+def _off_diagonal_mean(k: Tensor) -> Tensor:
+    n = k.shape[-1]
+    return (k.sum((1, 2)) - k.diagonal(dim1=1, dim2=2).sum(1)) / (n * (n - 1))
+
+
+def as_bytes(x: Tensor) -> Tensor:
     """floor(127.5 (x + 1) + 1/2), as in `teachdiff.data`."""
     return ((x.detach().double().clamp(-1, 1) + 1) * 127.5 + 0.5).floor().to(torch.uint8)
 

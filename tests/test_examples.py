@@ -12,6 +12,7 @@ SMALL = {
     "digits": ["--steps", "20", "--samples", "20"],
     "exact_law": ["--steps", "60"],
     "fit_digits": ["--rounds", "3"],
+    "train_reader": ["--steps", "3", "--faces", "32", "--count", "20"],
     "printed_mistakes": ["--size", "16", "--t", "5"],
     "ddpm": ["--images", "1", "--steps", "2"],
     "ddim": ["--images", "1", "--steps", "1", "2"],

@@ -22,6 +22,7 @@ from teachdiff.metrics import (
     consistency,
     fid,
     find_weights,
+    kid,
     load_features,
     lpips_distance,
     lpips_or_reason,
@@ -558,5 +559,78 @@ def test_fid_takes_inceptions_file(monkeypatch, tmp_path):
     monkeypatch.setattr("torchmetrics.image.fid._compute_fid", lambda *a: a[0].sum())  # roots of 2048 x 2048 take long
     x, r = images(0, 2, 3, 8, 8), images(1, 2, 3, 8, 8)
     fid([x], [r], weights=tmp_path)
-    expected = sum(network(metrics._bytes(image)).double() for image in r.split(1))
+    expected = sum(network(metrics.as_bytes(image)).double() for image in r.split(1))
     assert torch.equal(handed["fid"].real_features_sum, expected[0])
+
+
+# KID
+
+
+D = 8
+#: Mean and spread of normal features, twice; the means along one diagonal, or not.
+CASES = {"the same": (1.0, 0.5, 1.0, 0.5), "another mean": (0.8, 0.5, 1.0, 0.5), "another spread": (0.5, 0.5, 0.5, 0.8)}
+
+
+def normal_features(generator, mean, std, n):
+    return mean + std * torch.randn(n, D, generator=generator, dtype=torch.float64)
+
+
+def moments(mean, std):
+    """E x, E xx and E xxx of N(mean, std^2 I), as tensors."""
+    m, eye = torch.full((D,), mean).double(), std**2 * torch.eye(D, dtype=torch.float64)
+    mixed = sum(torch.einsum(f"i,jk->{order}", m, eye) for order in ("ijk", "jik", "jki"))
+    return m, torch.outer(m, m) + eye, torch.einsum("i,j,k->ijk", m, m, m) + mixed
+
+
+def true_kid(m, s, m2, s2):
+    """(f.g/D + 1)^3 is the sum of (3 over j) (f.g/D)^j, so the moments' squared differences add up."""
+    pairs = zip(moments(m, s), moments(m2, s2), strict=True)
+    return sum(float((3, 3, 1)[j] * (a - b).square().sum() / D ** (j + 1)) for j, (a, b) in enumerate(pairs))
+
+
+def law_kid_is_unbiased_and_its_interval_covers(estimate, case, repetitions=400):
+    """The mean is within four of its standard errors of the truth, which 92 to 98 % of the intervals hold."""
+    m, s, m2, s2 = CASES[case]
+    truth, generator = true_kid(m, s, m2, s2), torch.Generator().manual_seed(0)
+    found = [
+        estimate(normal_features(generator, m, s, 200), normal_features(generator, m2, s2, 200))
+        for _ in range(repetitions)
+    ]
+    values = torch.tensor([f.value for f in found])
+    assert abs(values.mean() - truth) < 4 * values.std() / repetitions**0.5
+    assert 0.92 <= sum(f.low <= truth <= f.high for f in found) / repetitions <= 0.98
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_kid_is_unbiased_and_its_interval_covers(case):
+    law_kid_is_unbiased_and_its_interval_covers(kid, case)
+
+
+def with_the_diagonal(k):
+    return k.mean((1, 2))
+
+
+WRONG_KIDS = {
+    "biased, with the diagonal": ("_off_diagonal_mean", with_the_diagonal),
+    "another power": ("_kernel", lambda f, g: (f @ g.mT / f.shape[-1] + 1) ** 2),
+    "no division by the number of features": ("_kernel", lambda f, g: (f @ g.mT + 1) ** 3),
+    "the interval of a standard deviation": ("_T_QUANTILE", 1.0),
+    "the interval of the spread, not of the mean": ("_T_QUANTILE", 2.2622 * 10**0.5),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_KIDS)
+def test_the_law_rejects_wrong_kids(wrong, monkeypatch):
+    name, value = WRONG_KIDS[wrong]
+    monkeypatch.setattr(metrics, name, value)
+    with pytest.raises(AssertionError):
+        law_kid_is_unbiased_and_its_interval_covers(kid, "another mean")
+
+
+def test_what_kid_cannot_compare():
+    f = images(0, 40, 3)
+    for a, b in ((f, f[:30]), (f[:19], f[:19]), (f[:, 0], f[:, 0]), (f, images(0, 40, 4))):
+        with pytest.raises(ValueError, match="at least 20"):
+            kid(a, b)
+    with pytest.raises(ValueError, match="finite"):
+        kid(f, f / 0)
