@@ -298,7 +298,7 @@ def genuine(path: Path, backbone: Backbone, metric: str) -> dict[str, Tensor]:
         MetricUnavailable: it cannot be read, or is another file.
     """
     try:
-        content = path.readas_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise MetricUnavailable(f"the {metric} weights at {path} cannot be read: {error}") from error
     found = hashlib.sha256(content).hexdigest()

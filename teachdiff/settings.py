@@ -10,7 +10,7 @@ that `photos` learned from, never on those that a figure is stated for, as in
 The candidates were t_start 100, 200, 300, 400, 600; gamma 0.05 to 1; zeta 1.5 to 6; of DDRM eta 0.7, 0.85, 1; of total
 variation lam 0.01 to 0.16; of DMPS lam 1, 1.75 at both places; of PnP-ADMM lam 0.1 to 1 and sigma_start 0.2, 0.4, 0.8;
 of PiGDM tau 0.35, 0.7, 1 on two photographs and 50 steps only, where 1 was best in three tasks of four.
-`hybrid` has DPS's zeta, and half of its steps for each part: zeta 1.5, 3, 6 made no difference beyond one standard error.
+`hybrid` has DPS's zeta, and half of its steps for each part: zeta 1.5, 3, 6 made no difference beyond a standard error.
 
 `t_start` of SDEdit is written for T = 1000 and scaled to the prior's T. `zeta` of DPS is written for 64 pixels a
 side and scaled to the image's: the gradient of an unsquared norm has about the same length however many values the

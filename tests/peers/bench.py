@@ -3,8 +3,8 @@
     python3 run.py peers-bench [--network photos] [--size 64] [--steps 20] [--rounds 5] [--page FILE]
 
 Each library gets the same network object with the thinnest adapter that it allows, the same levels of the same
-schedule, float32, and no clamp. A `Clock` stands in the network's place and asks the bare network the same question just before
-each: a chain's cost is given in units of that, so that what else the machine does meets both.
+schedule, float32, and no clamp. A `Clock` stands in the network's place and asks the bare network the same question
+just before each: a chain's cost is given in units of that, so that what else the machine does meets both.
 """
 
 import argparse
@@ -33,7 +33,7 @@ ZETA = 1.0
 
 @dataclass(frozen=True)
 class World:
-    """What every contestant is given: the network (timed or not) and what it predicts, the problem, the chain's start."""
+    """What every contestant is given: the network (timed or not), what it predicts, the problem, the chain's start."""
 
     network: Any
     prediction: str
