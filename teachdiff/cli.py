@@ -184,7 +184,7 @@ def rounds_of(method: str, options: dict[str, Any]) -> int:
 
     from teachdiff.methods import METHODS
 
-    function: Callable[..., Any] = METHODS[method]
+    function: Any = METHODS[method]
     parameters = inspect.signature(function).parameters
     counted = next((name for name in ("iterations", "steps") if name in parameters), None)
     return options.get(counted, parameters[counted].default) if counted else 1
