@@ -65,6 +65,15 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="An option of the method, NAME=VALUE (zeta=3); repeat for several.", show_default=False),
 ]
+Restorers = Annotated[
+    str | None,
+    typer.Option(
+        "--restorer",
+        help="For dirac: bundled restorers, or files that `teachdiff train` wrote, comma-separated, one for each task; "
+        "by default dirac_PRIOR_TASK.",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
 
@@ -200,7 +209,7 @@ def options_of(given: list[str] | None, methods: list[str]) -> dict[str, Any]:
 
     functions: list[Any] = [METHODS[m] for m in methods if m in METHODS]
     taken = {name for function in functions for name in inspect.signature(function).parameters}
-    taken -= {"prior", "problem", "steps", "seed", "noise", "on_step", "shape", "device", "dtype"}
+    taken -= {"prior", "restorer", "problem", "steps", "seed", "noise", "on_step", "shape", "device", "dtype"}
     options: dict[str, Any] = {}
     for text in given or []:
         name, equals, value = text.partition("=")
@@ -221,6 +230,57 @@ def prior_file(name: str) -> Path:
 
     with usage():
         return find_prior(name)
+
+
+def restorers_of(
+    text: str | None,
+    prior: str,
+    tasks: list[str],
+    methods: list[str],
+    shape: tuple[int, ...],
+    sigma: float,
+    device: Any,
+) -> dict[str, tuple[Any, str]]:
+    """Task -> its restorer and the digest of its file, if a method needs one; each suits its task's measurement.
+
+    Arguments:
+        shape: (C, H, W) of the images.
+        sigma: in [-1, 1] units.
+    """
+    from teachdiff.compare import RESTORING, file_digest
+
+    needy = [method for method in methods if method in RESTORING]
+    if not needy:
+        return {}
+    import torch
+
+    from teachdiff.methods.dirac import check_restorer
+    from teachdiff.priors.restorer import bundled_restorers, load_restorer
+    from teachdiff.problems import InverseProblem, make_operator
+
+    bundled = bundled_restorers()
+    found = {}
+    for name in [f"dirac_{prior}_{task}" for task in tasks] if text is None else names_of(text, "--restorer"):
+        path = bundled.get(name, Path(name))
+        if not path.is_file():
+            known = ", ".join(bundled) or "none"
+            raise Usage(
+                f"{needy[0]} needs a restorer, and there is no {name}: neither a file nor one that comes along "
+                f"({known}). `teachdiff train` makes one; give its file with --restorer."
+            )
+        restorer = load_restorer(path, device)
+        grid = getattr(restorer.network, "coarsest", 1)
+        if shape[1] % grid or shape[2] % grid:
+            raise Usage(f"the network of {name} needs a --size that is a multiple of {grid}; got {shape[2]}.")
+        with usage():
+            found[restorer.task] = restorer.at(shape), file_digest(path)
+    for task in tasks:
+        if task not in found:
+            raise Usage(f"{needy[0]} needs a restorer for {task}, too; --restorer gives one for {', '.join(found)}.")
+        with usage():
+            nothing = torch.zeros(1, *shape, device=device)
+            check_restorer(found[task][0], InverseProblem(make_operator(task, shape), nothing, sigma))
+    return found
 
 
 def check_steps(steps: int, T: int) -> None:
@@ -427,6 +487,7 @@ def restore(
     device: Device = "cpu",
     size: Size = None,
     set_: Set = None,
+    restorer: Restorers = None,
     out: Out = Path("out/restore"),
 ) -> None:
     """Degrade one image and restore it: truth.png, measurement.png, restored.png, result.json."""
@@ -453,6 +514,7 @@ def restore(
     truth = suited(truth, model, name).to(where)
     with usage():
         case = next(degrade({name: truth}, [task], sigma=sigma_ours, seed=seed))
+    restorers = restorers_of(restorer, prior, [task], [method], tuple(truth.shape[1:]), sigma_ours, where)
     options = method_options(method, task, model.schedule.T, steps, truth.shape, given)
     if "steps" in options:
         check_steps(steps, model.schedule.T)
@@ -469,6 +531,7 @@ def restore(
             prior_name=prior,
             steps=steps,
             seed=seed,
+            restorers={task: found for task, (found, _) in restorers.items()},
             on_step=lambda *_: bar.advance(chain),
             **given,
         )
@@ -593,6 +656,7 @@ def compare(
     every: Every = 1,
     samples: Annotated[int, typer.Option(help="Restore so often and average the images.")] = 1,
     set_: Set = None,
+    restorer: Restorers = None,
     out: Out = Path("out/compare"),
     json_: Json = False,
 ) -> None:
@@ -615,10 +679,12 @@ def compare(
     given_images = open_images(images, prior, size, include, every)
     truths = {name: suited(x, model, name).to(where) for name, x in given_images.items()}
     check_sizes(truths, chosen_tasks)
+    shape = tuple(next(iter(truths.values())).shape[1:])
+    restorers = restorers_of(restorer, prior, chosen_tasks, chosen_methods, shape, sigma_ours, where)
     with this_shard() as shard:
         experiment = Experiment(
             model, prior, file_digest(*files_of(weights)), truths, chosen_tasks, chosen_methods, sigma_ours, out,
-            steps=steps, seed=seed, samples=samples, options=given, shard=shard,
+            steps=steps, seed=seed, samples=samples, options=given, restorers=restorers, shard=shard,
         )  # fmt: skip
         check_chains([experiment])
         writable(out)
@@ -675,6 +741,7 @@ def tune(
     include: Include = "",
     every: Every = 1,
     count: Annotated[int, typer.Option(help="At most so many images.")] = 8,
+    restorer: Restorers = None,
     out: Out = Path("out/tune"),
     json_: Json = False,
 ) -> None:
@@ -713,10 +780,12 @@ def tune(
     model = load_prior(weights, where)
     truths = {name: suited(x, model, name).to(where) for name, x in found.items()}
     check_sizes(truths, chosen_tasks)
+    shape = tuple(next(iter(truths.values())).shape[1:])
+    restorers = restorers_of(restorer, prior, chosen_tasks, chosen_methods, shape, sigma_ours, where)
     with this_shard() as shard:
         base = Experiment(
             model, prior, file_digest(*files_of(weights)), truths, chosen_tasks, chosen_methods, sigma_ours, out,
-            steps=steps, seed=seed, shard=shard,
+            steps=steps, seed=seed, restorers=restorers, shard=shard,
         )  # fmt: skip
         with usage():
             experiments = choosing.candidates(base, values)
@@ -1250,7 +1319,7 @@ def counts_of(text: str, option: str) -> list[int]:
 
 @command
 def list_(json_: Json = False) -> None:
-    """What there is: tasks, methods, priors, derivations, assignments."""
+    """What there is: tasks, methods, priors, restorers, derivations, assignments."""
     found = catalogue()
     if json_:
         print_json(found)
@@ -1279,6 +1348,7 @@ def catalogue() -> dict[str, dict[str, str]]:
     from teachdiff.course.registry import assignments
     from teachdiff.methods import METHODS
     from teachdiff.priors.checkpoints import bundled_priors
+    from teachdiff.priors.restorer import bundled_restorers
     from teachdiff.problems import TASKS
 
     modules = {name: importlib.import_module(f"teachdiff.methods.{name}") for name in METHODS}
@@ -1286,6 +1356,7 @@ def catalogue() -> dict[str, dict[str, str]]:
         "tasks": {name: task.description for name, task in TASKS.items()},
         "methods": {name: first_line(module.__doc__) for name, module in modules.items()},
         "priors": {name: card_line(path) for name, path in bundled_priors().items()},
+        "restorers": {name: card_line(path) for name, path in bundled_restorers().items()},
         "derivations": {name: first_line(derivation.title) for name, derivation in registry.everything().items()},
         "assignments": {a.id: f"{a.title}; {a.points} points, about {a.minutes} minutes" for a in assignments()},
     }

@@ -19,6 +19,7 @@ from teachdiff import cli
 from teachdiff.data import load_image, to_array
 from teachdiff.methods import METHODS
 from teachdiff.priors.checkpoints import save_prior
+from teachdiff.priors.restorer import save_restorer
 from teachdiff.priors.unet import UNet
 from teachdiff.problems import TASKS
 
@@ -106,6 +107,55 @@ def test_the_same_seed_gives_the_same_pixels_and_another_does_not(run, tiny):
         a, b, c = (Path(folder, name).read_bytes() for folder in "abc")
         assert a == b
         assert a != c
+
+
+# dirac, which takes a restorer for each task
+
+
+@pytest.fixture(scope="module")
+def restorers(tmp_path_factory):
+    """Task -> the file of a restorer with random weights."""
+    torch.manual_seed(0)
+    network, folder = UNet(3, (8, 8)), tmp_path_factory.mktemp("restorers")
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    for task in ("deblur_gaussian", "inpaint_smooth"):
+        save_restorer(folder / f"{task}.safetensors", network, task=task, shape=(3, 32, 32), options={})
+    return {path.stem: str(path) for path in folder.iterdir()}
+
+
+def test_dirac_restores_and_is_compared_on_the_others_measurements(run, tiny, restorers, tmp_path):
+    base = ["--prior", tiny, "--size", 16, "--steps", 3]
+    one = ["--task", "deblur_gaussian", "--restorer", restorers["deblur_gaussian"], "--set", "until=0.5"]
+    result = run("restore", "astronaut", "--method", "dirac", *base, *one, "--out", "a")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(Path("a/result.json").read_text())
+    assert (found["evaluations"], found["options"]) == (2, {"steps": 3, "until": 0.5})
+    methods = ["--methods", "dirac,ddrm,pnp_admm,admm_tv,dps", "--tasks", ",".join(restorers)]
+    both = ["--restorer", ",".join(restorers.values())]
+    result = run("compare", *base, *methods, *both, "--out", "b", "--json")
+    assert result.exit_code == 0, result.stderr
+    rows = json.loads(result.stdout)
+    assert {r["method"] for r in rows} == {"dirac", "ddrm", "pnp_admm", "admm_tv", "dps"}
+    assert all(r["psnr"] is not None for r in rows)
+    assert {r["evaluations"] for r in rows if r["method"] == "dirac"} == {3}
+
+
+def test_a_restorer_that_is_missing_or_of_another_measurement_is_said_before_anything_is_written(run, tiny, restorers):
+    base = ["restore", "astronaut", "--method", "dirac", "--prior", tiny, "--size", 16, "--out", "out"]
+    blur = ["--restorer", restorers["deblur_gaussian"]]
+    for more, says in (
+        (["--task", "deblur_gaussian"], "there is no dirac_"),
+        (["--task", "sr4", "--restorer", "none"], "there is no none: neither a file"),
+        (["--task", "inpaint_smooth", *blur], "needs a restorer for inpaint_smooth, too"),
+        (["--task", "deblur_gaussian", *blur, "--sigma", 0.1], "knows measurements with sigma = 0.1"),
+    ):
+        result = run(*base, *more)
+        assert result.exit_code == 2 and says in result.stderr, (more, result.stderr)
+        assert not Path("out").exists()
+    Path("broken.safetensors").write_bytes(b"no weights")
+    result = run(*base, "--task", "deblur_gaussian", "--restorer", "broken.safetensors")
+    assert result.exit_code == 1 and "Traceback" not in result.stderr
 
 
 # compare
@@ -471,7 +521,7 @@ def test_list_names_everything_that_there_is(run):
     from derivations import registry
 
     found = json.loads(run("list", "--json").stdout)
-    assert set(found) == {"tasks", "methods", "priors", "derivations", "assignments"}
+    assert set(found) == {"tasks", "methods", "priors", "restorers", "derivations", "assignments"}
     assert list(found["tasks"]) == list(TASKS)
     assert list(found["methods"]) == list(METHODS)
     assert set(found["derivations"]) == set(registry.names())
