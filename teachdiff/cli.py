@@ -269,9 +269,6 @@ def restorers_of(
                 f"({known}). `teachdiff train` makes one; give its file with --restorer."
             )
         restorer = load_restorer(path, device)
-        grid = getattr(restorer.network, "coarsest", 1)
-        if shape[1] % grid or shape[2] % grid:
-            raise Usage(f"the network of {name} needs a --size that is a multiple of {grid}; got {shape[2]}.")
         with usage():
             found[restorer.task] = restorer.at(shape), file_digest(path)
     for task in tasks:

@@ -20,7 +20,7 @@ LAYERS = [
     {"data", "metrics", "schedules", "settings"},
     {"predictions"},
     {"operators"},
-    {"problems"},
+    {"problems", "scheduling", "trajectories"},
     {"priors"},
     {"reader"},
     {"methods"},
