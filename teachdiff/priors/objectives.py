@@ -103,7 +103,7 @@ class DiracObjective:
         if isinstance(self.degradation, BlurDegradation):
             self.options["std"] = self.degradation.std  # in pixels, also where images have another size
         self.delta, self.times, self.t_power = delta, times, t_power
-        self.what = f"A Dirac network for `{task}`" if times == "all" else f"A regressor for `{task}`"
+        self.what = f"A restorer of Dirac for {task}" if times == "all" else f"A plain regressor for {task}"
         self.how = f"x0_hat = net(y_t, 1000 t) + y_t, the loss at tau = max(0, t - {delta:g})"
         self.how += "" if times == "all" else ", trained at t = 1 alone"
 

@@ -101,7 +101,7 @@ def test_it_learns_to_fill_a_hole(folder, tmp_path):
         before, after = ((x - x0).square().mean() for x in (y, restorer.predict(y, t)))
         assert after < 0.2 * before
     card = (tmp_path / "tiny.md").read_text(encoding="utf-8")
-    assert "A Dirac network for `inpaint_smooth`" in card
+    assert "A restorer of Dirac for inpaint_smooth" in card
     assert "task =" in card
     assert "schedule =" not in card
 

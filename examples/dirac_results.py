@@ -1,0 +1,236 @@
+"""Dirac measured: what it gains and costs along its path, with every figure of docs/methods/dirac.md.
+
+    python examples/dirac_results.py --count 48 --ablations runs --out docs/assets
+
+It restores held-out portraits with the bundled restorers, writes dirac-*.png and prints the figures behind them.
+`--ablations` is the folder of the runs of configs/ablation_*.toml; without it their comparison is left out.
+
+KID stands in for LPIPS, whose weights do not come along: the unbiased squared MMD between two sets of images with the
+kernel (f.g/d + 1)^3, times 1000, where f and g are the d = 128 channel means of the middle block of the network of
+`portraits` at its least noisy step, standardised over the second set. It is blind to what that network is blind to,
+and comparable with itself alone.
+"""
+
+# %%
+import argparse
+import time
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+
+from teachdiff import load_prior, observe
+from teachdiff.data import portraits
+from teachdiff.methods import dirac
+from teachdiff.metrics import consistency, psnr
+from teachdiff.priors.restorer import load_restorer
+from teachdiff.settings import HELD_OUT
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--count", type=int, default=16, help="portraits")
+parser.add_argument("--steps", type=int, default=50, help="of the path")
+parser.add_argument("--only", default="", help="comma-separated: path,evaluations,guidance,steps,std,methods,ablations")
+parser.add_argument("--ablations", type=Path)
+parser.add_argument("--device", default="cpu")
+parser.add_argument("--out", type=Path, default=Path("dirac"))
+args = parser.parse_args()
+args.out.mkdir(parents=True, exist_ok=True)
+TASKS = {"deblur_gaussian": "deblurring", "inpaint_smooth": "inpainting"}
+wanted = [part for part in args.only.split(",") if part]
+
+restorers = {task: load_restorer(f"dirac_portraits_{task}", args.device) for task in TASKS}
+prior = load_prior("portraits", args.device)
+truth = portraits(args.count, 32, seed=HELD_OUT).to(args.device)
+# The measurements of `teachdiff compare`: each task's own operator, sigma = 0.05 in [0, 1] units.
+problems = {task: observe(r.degradation.operator(1.0), truth, 0.1) for task, r in restorers.items()}
+
+
+@torch.no_grad()
+def features(x):
+    """(B, 128): channel means of the middle block of the network of `portraits`."""
+    kept = []
+    hook = prior.network.middle.register_forward_hook(lambda module, inputs, output: kept.append(output.mean((2, 3))))
+    for part in x.clamp(-1, 1).split(64):
+        prior.network(part, torch.zeros(len(part), device=x.device))
+    hook.remove()
+    return torch.cat(kept).double()
+
+
+reference = features(portraits(256, 32, seed=HELD_OUT + 1).to(args.device))
+middle, scale = reference.mean(0), reference.std(0)
+
+
+def kid(x):
+    """1000 times the unbiased squared MMD to 256 other portraits, and its standard error by leaving each image out."""
+    f, g = ((v - middle) / scale for v in (features(x), reference))
+    kernel = lambda a, b: (a @ b.mT / a.shape[1] + 1) ** 3  # noqa: E731
+    ff, fg, gg = kernel(f, f), kernel(f, g), kernel(g, g)
+    n, m = len(f), len(g)
+    own, other = ff.sum(1) - ff.diagonal(), fg.sum(1)
+    constant = (gg.sum() - gg.trace()) / (m * (m - 1))
+    value = own.sum() / (n * (n - 1)) + constant - 2 * other.sum() / (n * m)
+    if n < 3:
+        return 1000 * value.item(), float("nan")
+    left = (own.sum() - 2 * own) / ((n - 1) * (n - 2)) + constant - 2 * (other.sum() - other) / ((n - 1) * m)
+    return 1000 * value.item(), 1000 * ((n - 1) / n * (left - left.mean()).square().sum()).sqrt().item()
+
+
+def quality(x, problem):
+    """PSNR and consistency, means over the images, and KID."""
+    x = x.clamp(-1, 1)
+    return psnr(x, truth).mean().item(), consistency(problem, x).mean().item(), kid(x)[0]
+
+
+def plot(name, panels, x_label, **scales):
+    """One panel per quantity, one line per task: panels[quantity][label] = (x, y)."""
+    figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 2.9), layout="constrained")
+    for axis, (quantity, lines) in zip(axes, panels.items(), strict=True):
+        for label, (x, y) in lines.items():
+            axis.plot(x, y, marker=".", label=label)
+        axis.set(xlabel=x_label, ylabel=quantity, **scales)
+        if quantity.startswith("consistency"):
+            axis.axhspan(0.8, 1.05, color="0.9")
+            axis.axhline(1.0, color="0.6", linewidth=0.8)
+    axes[0].legend(fontsize=8)
+    figure.savefig(args.out / f"dirac-{name}.png", dpi=90)
+    plt.close(figure)
+    print(f"wrote dirac-{name}.png")
+
+
+def part(name):
+    """Whether a part is wanted; says so."""
+    if wanted and name not in wanted:
+        return False
+    print(f"\n{name}, {args.count} portraits", flush=True)
+    return True
+
+
+QUANTITIES = ("PSNR of x0_hat, dB", "consistency of x0_hat", "KID x 1000")
+print(f"KID of {args.count} held-out portraits themselves: {kid(truth)[0]:.1f} +- {kid(truth)[1]:.1f}")
+
+# %% The path: what each prediction on the way is worth. Distortion is best near t = 1, perception further down.
+if part("path"):
+    panels = {q: {} for q in QUANTITIES}
+    for task, label in TASKS.items():
+        rows = []
+        dirac(
+            restorers[task], problems[task], steps=args.steps,
+            on_step=lambda k, y_t, x0_hat, task=task, rows=rows: rows.append(
+                (k / args.steps, *quality(x0_hat, problems[task]))
+            ),
+        )  # fmt: skip
+        t = [row[0] for row in rows]
+        for i, q in enumerate(QUANTITIES):
+            panels[q][label] = t, [row[i + 1] for row in rows]
+        for row in rows[:: max(1, len(rows) // 10)] + rows[-1:]:
+            print(f"{label:11s} t = {row[0]:.2f}: {row[1]:.2f} dB, consistency {row[2]:.3f}, KID {row[3]:.1f}")
+        print(f"{label:11s} consistency lies in {min(r[2] for r in rows):.3f}..{max(r[2] for r in rows):.3f}")
+    plot("path", panels, "t", xlim=(1, 0))
+
+# %% Evaluations: one network call is the best PSNR; more buy texture.
+if part("evaluations"):
+    counts = [n for n in (1, 2, 5, 10, 20, 50, 100) if n <= 2 * args.steps]
+    panels = {q: {} for q in QUANTITIES}
+    for task, label in TASKS.items():
+        rows = [quality(dirac(restorers[task], problems[task], steps=n), problems[task]) for n in counts]
+        for i, q in enumerate(QUANTITIES):
+            panels[q][label] = counts, [row[i] for row in rows]
+        for n, row in zip(counts, rows, strict=True):
+            print(f"{label:11s} {n:3d} evaluations: {row[0]:.2f} dB, consistency {row[1]:.3f}, KID {row[2]:.1f}")
+    plot("evaluations", panels, "evaluations", xscale="log")
+
+# %% Guidance: both scales, from nothing to too much.
+if part("guidance"):
+    scans = {"std": (0.0, 0.1, 0.25, 0.5, 1.0, 2.0), "error": (0.0, 1.0, 4.0, 16.0, 64.0, 256.0)}
+    panels = {q: {} for q in QUANTITIES}
+    for task, label in TASKS.items():
+        for scaled, etas in scans.items():
+            rows = []
+            for eta in etas:
+                x = dirac(restorers[task], problems[task], steps=min(20, args.steps), guidance=scaled, eta=eta)
+                rows.append(quality(x, problems[task]))
+                print(
+                    f"{label:11s} {scaled:5s} eta = {eta:<5g}: {rows[-1][0]:.2f} dB, consistency {rows[-1][1]:.3f}, "
+                    f"KID {rows[-1][2]:.1f}",
+                    flush=True,
+                )
+            for i, q in enumerate(QUANTITIES):
+                panels[q][f"{label}, {scaled}"] = etas, [row[i] for row in rows]
+    plot("guidance", panels, "eta", xscale="symlog")
+
+# %% The step's details: how the increment is guessed, and which noise is drawn.
+if part("steps"):
+    for task, label in TASKS.items():
+        for kind in (
+            {}, {"delta": 0.25}, {"increment": "back"}, {"increment": "back", "delta": 0.25}, {"variance": "euler"},
+        ):  # fmt: skip
+            row = quality(dirac(restorers[task], problems[task], steps=min(20, args.steps), **kind), problems[task])
+            said = ", ".join(f"{k}={v}" for k, v in kind.items()) or "look-ahead, exact noise"
+            print(f"{label:11s} {said:28s}: {row[0]:.2f} dB, consistency {row[1]:.3f}, KID {row[2]:.1f}")
+
+# %% What the samples disagree on: pixelwise standard deviation over samples of one measurement.
+if part("std"):
+    many, chosen = max(2, min(16, args.count)), 0
+    figure, axes = plt.subplots(2, 6, figsize=(9, 3.2), layout="constrained")
+    for row_of, (task, label) in zip(axes, TASKS.items(), strict=True):
+        y = problems[task].y[chosen : chosen + 1].expand(many, -1, -1, -1).contiguous()
+        repeated = type(problems[task])(problems[task].operator, y, 0.1)
+        x = dirac(restorers[task], repeated, steps=args.steps, seed=1).clamp(-1, 1)
+        spread, error = x.std(0).mean(0), (x.mean(0) - truth[chosen]).abs().mean(0)
+        print(f"{label:11s} {many} samples of one portrait: mean std {spread.mean():.4f}, largest {spread.max():.4f}")
+        shown = (truth[chosen], y[0], x[0], x.mean(0))
+        for axis, picture in zip(row_of, shown, strict=False):
+            axis.imshow(((picture.clamp(-1, 1) + 1) / 2).permute(1, 2, 0).cpu())
+        for axis, picture in zip(row_of[4:], (spread, error), strict=True):
+            axis.imshow(picture.cpu(), cmap="inferno", vmin=0, vmax=float(max(spread.max(), error.max())))
+    for axis, title in zip(axes[0], ("truth", "measurement", "sample", "mean", "std", "|mean - truth|"), strict=True):
+        axis.set_title(title, fontsize=9)
+    for axis in axes.flat:
+        axis.axis("off")
+    figure.savefig(args.out / "dirac-std.png", dpi=90)
+    plt.close(figure)
+    print("wrote dirac-std.png")
+
+# %% Against the methods with a prior, on the same measurements, each with its tuned options.
+if part("methods"):
+    from teachdiff.compare import restore
+
+    for task, label in TASKS.items():
+        runs = {
+            "dirac, distortion": ("dirac", {"until": 1.0}),
+            "dirac, perception": ("dirac", {}),
+            **{name: (name, {}) for name in ("ddrm", "dps", "pnp_admm", "admm_tv")},
+        }
+        for name, (method, options) in runs.items():
+            model = restorers[task] if method in ("dirac",) else prior
+            begun = time.perf_counter()
+            done = restore(model, problems[task], method, task, steps=2 * args.steps, **options)
+            seconds = (time.perf_counter() - begun) / args.count
+            (p, c, k), error = quality(done.x0, problems[task]), kid(done.x0.clamp(-1, 1))[1]
+            print(
+                f"{label:11s} {name:18s}: {p:.2f} dB, consistency {c:.3f}, KID {k:.1f} +- {error:.1f}, "
+                f"{done.evaluations} evaluations, {seconds:.2f} s an image",
+                flush=True,
+            )
+
+# %% What the loss does: a restorer of every severity beside a regressor of one, and denoising alone.
+if args.ablations and part("ablations"):
+    pairs = {
+        "ablation_deblur_regressor": "deblur_gaussian",
+        "ablation_inpaint_regressor": "inpaint_smooth",
+        "ablation_inpaint_denoising": "inpaint_smooth",
+        "ablation_inpaint_delta": "inpaint_smooth",
+    }
+    for name, task in pairs.items():
+        other = load_restorer(args.ablations / name / f"{name}.safetensors", args.device)
+        for what, r in ((f"dirac_portraits_{task}", restorers[task]), (name, other)):
+            for steps in (1, 10, args.steps) if "regressor" not in what else (1,):
+                x = dirac(r, problems[task], steps=steps)
+                p, c, k = quality(x, problems[task])
+                each = psnr(x.clamp(-1, 1), truth)
+                print(
+                    f"{what:30s} {steps:3d} evaluations: {p:.2f} dB +- {each.std().item() / np.sqrt(args.count):.2f}, "
+                    f"consistency {c:.3f}, KID {k:.1f}",
+                    flush=True,
+                )
