@@ -37,7 +37,7 @@ LAYERS = [
     {"__main__"},
 ]
 LAYER = {room: number for number, layer in enumerate(LAYERS) for room in layer}
-MAY_IMPORT_DERIVATIONS = {"cli", "tour"}
+MAY_IMPORT_DERIVATIONS = {"cli", "course", "tour"}
 
 # Seconds to load, or absent where an extra is not installed: `import teachdiff` must not need them.
 HEAVY = [

@@ -129,8 +129,7 @@ def report(assignment: Any, verdicts: list[Any]) -> None:
     out = console()
     words = {"holds": "green", "broken": "red", "to do": "yellow"}
     out.print(f"{assignment.id}: {assignment.title}")
-    unwritten = [v for v in verdicts if "NotImplementedError" in v.message]
-    state = {id(v): "holds" if v.passed else "to do" if v in unwritten else "broken" for v in verdicts}
+    state = {id(v): "holds" if v.passed else "to do" if v.unwritten else "broken" for v in verdicts}
     for exercise in assignment.exercises:
         out.print(f"\n[bold]{exercise.id}. {escape(exercise.title)}[/]", soft_wrap=True)
         for v in verdicts:

@@ -212,6 +212,11 @@ class Verdict:
     visible: bool = True
     seconds: float = 0.0
 
+    @property
+    def unwritten(self) -> bool:
+        """Whether nothing was handed in for it, as far as the message tells."""
+        return "NotImplementedError" in self.message or self.message.endswith(" yet")
+
     def as_json(self) -> dict[str, Any]:
         """A dictionary that `json.dumps(..., allow_nan=False)` takes."""
         plain = asdict(self)

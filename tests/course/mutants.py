@@ -14,6 +14,7 @@ class Mutant:
     check: str  # "exercise.check"
     text: str  # goes below the right answer, and takes its place
     rows: tuple[str, ...] = ()
+    old: str = ""  # what `text` stands for, where it does not go below
 
     def __str__(self):
         return f"{self.assignment}-{self.name}"

@@ -38,7 +38,7 @@ def test_the_starter_has_none(name, tmp_path):
     found = verdicts_of(name, starter(registry.assignment(name)), tmp_path)
     assert sum(v.points for v in found) == 0
     for verdict in found:
-        assert f"exercise {verdict.exercise}" in verdict.message, verdict.describe()
+        assert verdict.unwritten, verdict.describe()
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=str)
@@ -47,7 +47,11 @@ def test_a_mistake_loses_points_and_the_law_is_named(mutant, tmp_path):
     assignment = registry.assignment(mutant.assignment)
     (exercise,) = (exercise for exercise in assignment.exercises if exercise.id == number)
     files = dict(solved(mutant.assignment))
-    files[mutant.file] += mutant.text
+    if mutant.old:
+        assert mutant.old in files[mutant.file]
+        files[mutant.file] = files[mutant.file].replace(mutant.old, mutant.text)
+    else:
+        files[mutant.file] += mutant.text
     write(files, tmp_path)
     found = mark(replace(assignment, exercises=(exercise,)), tmp_path, evaluate, SECRET)
     (verdict,) = (verdict for verdict in found if verdict.check == name)
