@@ -251,13 +251,22 @@ def grade(
         done = sum(key not in todo for key in keys)
         if on_result is not None:
             on_result(done, len(keys))
+        failures = []
         for key, result in results_of(name, todo, secret, limits, parent, jobs):
+            if isinstance(result, RuntimeError):
+                failures.append(result)
+                continue
             if result["digest"]:
                 write_json(out / "results" / f"{key}.json", result)
             results[key] = result
             done += keys.count(key)
             if on_result is not None:
                 on_result(done, len(keys))
+        if failures:
+            raise RuntimeError(
+                f"{len(failures)} submissions could not be graded, through no fault of theirs: {failures[0]} What is "
+                f"done lies in {out}; the same command goes on from there."
+            )
         rows = [{"submission": called} | results[key] for called, key in zip(names_of(paths), keys, strict=True)]
         assignment = registry.assignment(name)
         for row in rows:
@@ -274,18 +283,24 @@ def file_name(name: str) -> str:
 
 def results_of(
     name: str, todo: Mapping[str, Path], secret: bytes, limits: sandbox.Limits, parent: Path, jobs: int
-) -> Iterator[tuple[str, Result]]:
-    """Each result as it comes; with one job in this process, else in a pool of fresh ones."""
+) -> Iterator[tuple[str, Result | RuntimeError]]:
+    """Each result as it comes, or why the grader failed; with one job in this process, else in a pool of fresh ones."""
     if jobs == 1 or len(todo) < 2:
         for key, path in todo.items():
-            yield key, grade_one(name, path, secret, limits, parent)
+            try:
+                yield key, grade_one(name, path, secret, limits, parent)
+            except RuntimeError as error:
+                yield key, error
         return
     context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
     with ProcessPoolExecutor(min(jobs, len(todo)), context, begin, (os.getpid(),)) as pool:
         futures = {pool.submit(grade_one, name, path, secret, limits, parent): key for key, path in todo.items()}
         try:
             for future in as_completed(futures):
-                yield futures[future], future.result()
+                error = future.exception()
+                if error is not None and not isinstance(error, RuntimeError):
+                    raise error
+                yield futures[future], error or future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -161,7 +161,8 @@ REACHING = {
     "userfaultfd": (323, 282), "io_uring_setup": (425, 425), "add_key": (248, 217), "request_key": (249, 218),
     "keyctl": (250, 219), "setpriority": (141, 140), "ioprio_set": (251, 30), "init_module": (175, 105),
     "finit_module": (313, 273), "kexec_load": (246, 104), "sched_setaffinity": (203, 122),
-    "sched_setscheduler": (144, 119), "migrate_pages": (256, 238), "move_pages": (279, 239),
+    "sched_setscheduler": (144, 119), "sched_setparam": (142, 118), "sched_setattr": (314, 274),
+    "migrate_pages": (256, 238), "move_pages": (279, 239),
 }  # fmt: skip
 OPEN, OPENAT, OPENAT2 = (2, None), (257, 56), (437, 437)
 CLONE, CLONE3 = (56, 220), (435, 435)

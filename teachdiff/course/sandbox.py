@@ -158,7 +158,7 @@ def around(tree: Path, without: set[Path]) -> Iterator[Path]:
 @functools.cache
 def visible() -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What a submission can read, and folders that it can list: Python, its packages, the system's libraries."""
-    system = ["/usr", "/lib", "/lib32", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives"]
+    system = ["/usr", "/lib", "/lib32", "/lib64", "/bin", "/nix/store", "/etc/ld.so.cache", "/etc/alternatives"]
     system += ["/dev/null", "/dev/zero", "/dev/urandom", "/dev/random", "/proc/cpuinfo", "/sys/devices/system/cpu"]
     without = hidden()
     trees = [Path(path) for path in (*system, sys.base_prefix, sys.base_exec_prefix) if os.path.lexists(path)]
@@ -270,14 +270,13 @@ class Sandbox:
         Arguments:
             folder: not read: the submission was copied at the beginning.
             holes: module -> function -> message, what is cut out of the library.
+
+        Raises:
+            RuntimeError: no process could be started.
         """
         self.end_worker()
         write_library(self.files / "library", core() | dict(self.library(holes)))
-        answers = []
-        for query in queries:
-            begun = time.monotonic()
-            answers.append(self.answer(query))
-            self.spent += time.monotonic() - begun
+        answers = [self.answer(query) for query in queries]
         self.end_worker()
         return answers
 
@@ -287,16 +286,29 @@ class Sandbox:
             return Answer(error=f"not asked again: {self.dead[key]}")
         if left <= 0:
             return Answer(error=f"not asked: all questions together took more than {self.limits.total:g} s")
+        stem = self.with_worker()
+        begun = time.monotonic()
+        try:
+            return stem.ask(query, min(self.limits.seconds, left))
+        except Ended as error:
+            self.dead[key] = str(error)
+            self.end_worker()
+            return Answer(error=str(error))
+        finally:
+            self.spent += time.monotonic() - begun
+
+    def with_worker(self) -> "Stem":
+        """A stem that has a worker. No line of the submission has run in that yet: if it fails, the grader did."""
         try:
             if self.stem is None:
                 self.stem = Stem(self)
             if self.stem.worker is None:
                 self.stem.start_worker()
-            return self.stem.ask(query, min(self.limits.seconds, left))
+            return self.stem
         except Ended as error:
-            self.dead[key] = str(error)
-            self.end_worker()
-            return Answer(error=str(error))
+            self.stop()
+            said = f" It said: {self.output[-2000:]}" if self.output else ""
+            raise RuntimeError(f"no process could be started to run a submission in: {error}.{said}") from None
 
     def end_worker(self) -> None:
         """So that the next question meets a new one; the stem stays if it can."""
@@ -572,9 +584,11 @@ def attempt(how: str, own_user: bool, keep: tuple[str, ...] = ()) -> Isolation |
         files = [f"{place}/{name}.probe" for place in (tempfile.gettempdir(), "/dev/shm", "/var/tmp")]
         query = Query("probe.py", "probe", {"sources": sources, "files": files})
         with Sandbox(Path(source), lambda holes: library, layers=(how, own_user), preload=()) as box:
-            (answer,) = box.evaluate(Path(source), [query], {})
-            printed = f": {box.output}" if box.output else ""
-    return f"{answer.error}{printed}" if answer.error else Isolation(how, own_user, **answer.value)
+            try:
+                (answer,) = box.evaluate(Path(source), [query], {})
+            except RuntimeError as error:
+                return str(error)
+    return answer.error or Isolation(how, own_user, **answer.value)
 
 
 @functools.cache
@@ -599,5 +613,5 @@ def isolation(keep: tuple[str, ...] = ()) -> Isolation:
         elif isinstance(last, str):
             last = found
     if isinstance(last, str):
-        raise RuntimeError(f"no process could be started to run a submission in: {last}.")
+        raise RuntimeError(last)
     return last

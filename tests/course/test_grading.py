@@ -93,6 +93,17 @@ def test_the_same_content_is_graded_once(course, tmp_path, monkeypatch):
     assert len(graded) == 2
 
 
+def test_where_the_grader_fails_nobody_loses_points(course, tmp_path, monkeypatch):
+    paths = mutants(tmp_path / "in")[:3]
+    monkeypatch.setattr(sandbox, "PRELOAD", ("a_package_that_is_not_there",))
+    with pytest.raises(RuntimeError, match="3 submissions could not be graded, through no fault of theirs"):
+        grading.grade("tiny", paths, SECRET, tmp_path / "out")
+    assert not list((tmp_path / "out").glob("results/*"))
+    monkeypatch.setattr(sandbox, "PRELOAD", ())
+    rows = grading.grade("tiny", paths, SECRET, tmp_path / "out")
+    assert [row["points"] for row in rows] == list(MUTANTS.values())[:3]
+
+
 def test_a_damaged_result_is_made_again(course, tmp_path):
     paths = [hand_in(tmp_path / "in" / "a")]
     rows = grading.grade("tiny", paths, SECRET, tmp_path / "out")
