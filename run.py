@@ -51,6 +51,8 @@ COMMANDS: dict[str, tuple[str | None, list[list[str]]]] = {
     "peers-bench": ("peers", [["tests/peers/bench.py"]]),
     "lint": ("test", [["ruff", "check"], ["mypy"]]),
     "site": ("docs", [["docs.generator"]]),  # which ends in mkdocs build --strict
+    "gate": ("test", [["pytest", "-m", "browser", "-n", "2", "tests/site"]]),
+    "links": ("test", [["tests/site/links.py"]]),
     "figures": (None, [["docs/figures.py"]]),
     "mutate": ("mutation", [["tests/mutation.py"]]),
 }
@@ -63,7 +65,9 @@ usage: python3 run.py COMMAND [ARGUMENTS]
   peers [ARGS]    point the property suite at azula, deepinv and diffusers
   peers-bench     time their samplers beside ours
   lint            check style and types
-  site            build the site into site/
+  site            build the site into site/: pages of the proofs first, a few minutes
+  gate            open every page of the built site in a headless Chromium, with the network blocked
+  links           ask whether the site's links to elsewhere still lead somewhere
   figures [NAMES] make the pictures of the site anew, from the examples
   mutate          change the formulas one by one and see whether a test notices (about half an hour)
   COMMAND [ARGS]  any other command of teachdiff: `python3 run.py list` names them

@@ -101,6 +101,8 @@ TWO_CORES = ["-n", "2", "--dist", "loadfile"]
         (["peers"], "peers", [["python", "-m", "pytest", "-m", "peers", "tests/peers"]], True),
         (["mutate"], "mutation", [["python", "tests/mutation.py"]], True),
         (["site"], "docs", [["python", "-m", "docs.generator"]], True),
+        (["gate"], "test", [["python", "-m", "pytest", "-m", "browser", "-n", "2", "tests/site"]], True),
+        (["links"], "test", [["python", "tests/site/links.py"]], True),
         (["restore", "my photo.png"], None, [["teachdiff", "restore", "my photo.png"]], False),
         (["--version"], None, [["teachdiff", "--version"]], False),
     ],

@@ -1,4 +1,4 @@
-"""Write docs/generated/, then build the site: what `python3 run.py site` runs. Arguments go to mkdocs."""
+"""Write docs/generated/, then build the site: what `python3 run.py site` runs."""
 
 import os
 import subprocess
@@ -37,10 +37,22 @@ def write(made: dict[str, str]) -> None:
             path.write_text(text, encoding="utf-8")
 
 
+def index_for_a_folder(site: Path) -> None:
+    """The search's index as a script: from a folder a page may load a script, but fetch nothing."""
+    index = (site / "search" / "search_index.json").read_text(encoding="utf-8")
+    (site / "search" / "search_index.js").write_text(f"var __index = {index};\n", encoding="utf-8")
+
+
 def main(arguments: list[str]) -> int:
+    if arguments:
+        print("`python3 run.py site` takes no arguments; for others call mkdocs itself once it has run.", file=sys.stderr)
+        return 2
     write(pages())
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
-    return subprocess.call([sys.executable, "-m", "mkdocs", "build", "--strict", *arguments], cwd=ROOT, env=environment)
+    code = subprocess.call([sys.executable, "-m", "mkdocs", "build", "--strict"], cwd=ROOT, env=environment)
+    if code == 0:
+        index_for_a_folder(ROOT / "site")
+    return code
 
 
 if __name__ == "__main__":
