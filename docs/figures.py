@@ -6,14 +6,15 @@
     python3 run.py figures --all
 
 `docs/assets/figures/manifest.json` says of each picture by which command it was made, from which source (sha256 of
-the example), what came out (sha256 of the picture), and in how many seconds. The gallery page is written from it.
+the example), what came out (sha256 of the picture and of what was printed, which stands in a .txt beside it), and in
+how many seconds. The gallery page is written with them.
 """
 
 import ast
 import hashlib
 import json
-import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -70,32 +71,35 @@ def read_manifest() -> dict[str, Any]:
 
 def is_stale(name: str, manifest: dict[str, Any]) -> bool:
     """No picture, or not the one of the manifest, or not by this command from this source."""
-    entry, picture = manifest.get(f"{name}.png"), PICTURES / f"{name}.png"
-    if entry is None or not picture.exists():
+    files = [PICTURES / f"{name}.png", PICTURES / f"{name}.txt"]
+    if f"{name}.png" not in manifest or not all(path.exists() for path in files):
         return True
-    now = {"command": command(name), "source": sha256(EXAMPLES / f"{name}.py"), "sha256": sha256(picture)}
-    return any(entry[key] != value for key, value in now.items())
+    entry = manifest[f"{name}.png"]
+    return any(entry[key] != value for key, value in facts(name).items())
+
+
+def facts(name: str) -> dict[str, str]:
+    """The command, and the hashes of the example, of the picture and of what was printed, as they are now."""
+    return {
+        "command": command(name),
+        "source": sha256(EXAMPLES / f"{name}.py"),
+        "sha256": sha256(PICTURES / f"{name}.png"),
+        "printed": sha256(PICTURES / f"{name}.txt"),
+    }
 
 
 def make(name: str) -> dict[str, Any]:
-    """Run an example, keep its picture, and say what was done."""
+    """Run an example, keep its picture and what it printed, and say what was done."""
     source = sha256(EXAMPLES / f"{name}.py")
     with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder) / f"{name}.png"
-        line = [sys.executable, str(EXAMPLES / f"{name}.py"), *OPTIONS.get(name, []), "--out", str(made)]
+        line = [sys.executable, str(EXAMPLES / f"{name}.py"), *OPTIONS.get(name, []), "--out", f"{name}.png"]
         started = time.perf_counter()
-        subprocess.run(line, cwd=folder, check=True)
+        done = subprocess.run(line, cwd=folder, check=True, stdout=subprocess.PIPE, text=True, encoding="utf-8")
         seconds = time.perf_counter() - started
         PICTURES.mkdir(parents=True, exist_ok=True)
-        part = PICTURES / f".{name}.part"
-        part.write_bytes(made.read_bytes())
-        os.replace(part, PICTURES / f"{name}.png")
-    return {
-        "command": command(name),
-        "source": source,
-        "sha256": sha256(PICTURES / f"{name}.png"),
-        "seconds": round(seconds, 1),
-    }
+        shutil.move(Path(folder) / f"{name}.png", PICTURES / f"{name}.png")
+    (PICTURES / f"{name}.txt").write_text(done.stdout, encoding="utf-8")
+    return {**facts(name), "source": source, "seconds": round(seconds, 1)}
 
 
 def gallery(names: list[str]) -> str:
@@ -107,12 +111,13 @@ def gallery(names: list[str]) -> str:
         rest = rest[:1].upper() + rest[1:]
         cards.append(
             f"<div markdown>\n[![{words}](assets/figures/{name}.png){{ loading=lazy }}]({page(name)})\n\n"
-            f"**[{head}]({page(name)})**\n{rest}\n\n`{command(name)}`\n</div>\n"
+            f"**[{head}]({page(name)})**\n{rest}\n`{command(name)}`\n</div>\n"
         )
     silent = sorted(p.stem for p in EXAMPLES.glob("*.py") if not makes_a_picture(p))
     listed = "".join(f"- `.venv/bin/python examples/{name}.py`: {title(name)}\n" for name in silent)
     return (
-        "# Gallery\n\n<!-- Written by `python3 run.py figures`; edit docs/figures.py or the examples instead. -->\n\n"
+        "---\nhide:\n  - toc\n---\n\n# Gallery\n\n"
+        "<!-- Written by `python3 run.py figures`; edit docs/figures.py or the examples instead. -->\n\n"
         "One example for each chapter and each method. Each is a short script in `examples/`, in cells, that says\n"
         "what it does and writes the picture shown here. All run on a laptop without a GPU; `--help` lists the\n"
         "options, and where there is a `--device`, `--device cuda` moves the work to a GPU.\n\n"
@@ -142,7 +147,7 @@ def main(arguments: list[str]) -> int:
         manifest[f"{name}.png"] = make(name)
         kept = {key: entry for key, entry in sorted(manifest.items()) if key.removesuffix(".png") in names}
         MANIFEST.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
-    for path in PICTURES.glob("*.png"):
+    for path in [*PICTURES.glob("*.png"), *PICTURES.glob("*.txt")]:
         if path.stem not in names:
             path.unlink()
     GALLERY.write_text(gallery(names), encoding="utf-8")

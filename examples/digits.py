@@ -7,9 +7,10 @@
 import argparse
 
 import torch
+from matplotlib.figure import Figure
 
 from teachdiff import InverseProblem, load_prior, observe
-from teachdiff.data import digits, save_image
+from teachdiff.data import digits, to_array
 from teachdiff.exact import mixture_posterior, mode_coverage, sliced_wasserstein
 from teachdiff.methods import ddpm, dps, score_ald
 from teachdiff.operators import Mask
@@ -57,7 +58,13 @@ for name, x in drawn.items():
     print(f"p-value {found.p_value:.2g}")
 
 # %% A picture: the truth and what was seen, then eight samples of each.
-strip = [torch.cat([truth, problem.y, torch.zeros(6, *prior.shape)])] + [x[:8] for x in drawn.values()]
-rows = [torch.cat(list(row.clamp(-1, 1)), dim=2) for row in strip if len(row) == 8]
-picture = torch.cat(rows, dim=1)[None]
-save_image(args.out, picture.repeat_interleave(4, 2).repeat_interleave(4, 3))
+figure = Figure(figsize=(8, 5), layout="constrained")
+rows = {"truth, seen": torch.cat([truth, problem.y]), **{name: x[:8] for name, x in drawn.items()}}
+for row, (name, images) in enumerate(rows.items()):
+    for column, x in enumerate(images):
+        axis = figure.add_subplot(len(rows), 8, 1 + column + 8 * row)
+        axis.imshow(to_array(x[None].clamp(-1, 1)))
+        axis.set(xticks=[], yticks=[])
+        if column == 0:
+            axis.set_ylabel(name.replace(", ", ",\n"), rotation=0, ha="right", va="center")
+figure.savefig(args.out, dpi=90)

@@ -4,10 +4,34 @@ import html
 import re
 from pathlib import Path
 
+from derivations import ledger, registry
 from teachdiff.testing import KINDS, laws
 from teachdiff.testing.methods import CLAIMS
 
 DOCS = Path(__file__).parents[1] / "docs"
+
+
+def test_every_link_to_a_theorem_or_to_a_row_of_the_ledger_leads_somewhere():
+    verdicts = {row.id: row.verdict for row in ledger.rows()}
+    for path in [*DOCS.glob("*.md"), *DOCS.glob("methods/*.md"), *DOCS.glob("learn/*.md")]:
+        text = path.read_text(encoding="utf-8")
+        assert set(re.findall(r"generated/ledger\.md#([^)\s]+)", text)) <= set(verdicts), path
+        assert set(re.findall(r"generated/proofs/([\w.]+)\.md", text)) <= set(registry.everything()), path
+
+
+def test_every_chapter_has_code_a_picture_a_refuted_line_a_proof_and_questions():
+    verdicts = {row.id: row.verdict for row in ledger.rows()}
+    chapters = sorted(DOCS.glob("learn/*.md"))
+    assert len(chapters) == 7
+    for path in chapters:
+        text = path.read_text(encoding="utf-8")
+        assert f'--8<-- "examples/learn_{path.stem}.py:' in text
+        assert f"assets/figures/learn_{path.stem}.png" in text
+        assert "(refuted)" in text or "The printed mistake" in text
+        rows = re.findall(r"generated/ledger\.md#([^)\s]+)", text)
+        assert {verdicts[row] for row in rows} & {"wrong", "missing-term"}
+        assert "generated/proofs/" in text and "../api.md#" in text and "**Exercise**" in text
+        assert text.count("??? question") >= 2
 
 
 def test_every_page_is_in_the_navigation():

@@ -23,7 +23,8 @@ def figures():
 def test_every_picture_is_the_one_of_the_manifest(figures):
     manifest = figures.read_manifest()
     assert set(manifest) == {f"{name}.png" for name in figures.examples()}
-    assert set(manifest) == {path.name for path in figures.PICTURES.iterdir()} - {"manifest.json"}
+    expected = {name for picture in manifest for name in (picture, picture.replace(".png", ".txt"))}
+    assert {path.name for path in figures.PICTURES.iterdir()} == expected | {"manifest.json"}
     for picture, entry in manifest.items():
         assert entry["sha256"] == figures.sha256(figures.PICTURES / picture), f"{picture}: another picture"
         assert entry["seconds"] > 0
@@ -37,7 +38,7 @@ def test_no_picture_is_older_than_its_example(figures):
 def test_a_changed_example_a_changed_command_and_a_pasted_picture_are_found(figures):
     manifest = figures.read_manifest()
     name = figures.examples()[0]
-    for key in ("command", "source", "sha256"):
+    for key in ("command", "source", "sha256", "printed"):
         assert figures.is_stale(name, {f"{name}.png": {**manifest[f"{name}.png"], key: "another"}})
     assert figures.is_stale(name, {})
 
@@ -50,6 +51,28 @@ def test_the_gallery_is_that_of_the_examples(figures):
     assert figures.GALLERY.read_text(encoding="utf-8") == figures.gallery(figures.examples())
     for name in figures.examples():
         assert (DOCS / figures.page(name)).is_file(), f"{name} has no page"
+
+
+def unprinted(text: str, printed: str) -> list[str]:
+    """The lines of a page's blocks of output that its example does not print."""
+    wrong, language = [], None
+    for line in text.splitlines():
+        if line.startswith("```"):
+            language = line[3:] if language is None else None
+        elif language == "" and line not in printed.splitlines():
+            wrong.append(line)
+    return wrong
+
+
+@pytest.mark.parametrize("path", sorted((DOCS / "learn").glob("*.md")), ids=lambda p: p.stem)
+def test_a_chapter_shows_what_its_example_prints(path, figures):
+    printed = (figures.PICTURES / f"learn_{path.stem}.txt").read_text(encoding="utf-8")
+    assert printed
+    assert not unprinted(path.read_text(encoding="utf-8"), printed)
+
+
+def test_a_line_that_the_example_does_not_print_is_found():
+    assert unprinted("```python\nx = 1\n```\n\n```\nx is 1\nx is 2\n```\n", "x is 1\n") == ["x is 2"]
 
 
 def captions(text: str) -> list[tuple[str, str, str]]:
@@ -78,11 +101,13 @@ def wrong_captions(page: Path, text: str, manifest: dict) -> list[str]:
     return wrong
 
 
-@pytest.mark.parametrize("path", [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))], ids=lambda p: p.name)
-def test_every_picture_of_a_page_has_words_and_its_command(path, figures):
-    if "generated" in path.parts:
-        return
-    assert not wrong_captions(path, path.read_text(encoding="utf-8"), figures.read_manifest())
+def test_every_picture_of_a_page_has_words_and_its_command(figures):
+    pages = [path for path in DOCS.rglob("*.md") if "generated" not in path.parts]
+    assert len(pages) > 30
+    wrong = []
+    for path in [ROOT / "README.md", *pages]:
+        wrong += wrong_captions(path, path.read_text(encoding="utf-8"), figures.read_manifest())
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize(
