@@ -108,11 +108,9 @@ def gallery(names: list[str]) -> str:
     for name in names:
         words = title(name)
         head, _, rest = words.partition(": ")
-        rest = rest[:1].upper() + rest[1:]
-        cards.append(
-            f"<div markdown>\n[![{words}](assets/figures/{name}.png){{ loading=lazy }}]({page(name)})\n\n"
-            f"**[{head}]({page(name)})**\n{rest}\n`{command(name)}`\n</div>\n"
-        )
+        lines = [f"**[{head}]({page(name)})**", rest[:1].upper() + rest[1:], f"`{command(name)}`"]
+        picture = f"[![{words}](assets/figures/{name}.png){{ loading=lazy }}]({page(name)})"
+        cards.append("\n".join(["<div markdown>", picture, "", *filter(None, lines), "</div>\n"]))
     silent = sorted(p.stem for p in EXAMPLES.glob("*.py") if not makes_a_picture(p))
     listed = "".join(f"- `.venv/bin/python examples/{name}.py`: {title(name)}\n" for name in silent)
     return (
