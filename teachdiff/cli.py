@@ -1113,12 +1113,12 @@ def judge(
     from rich.table import Table
 
     table = Table(title=f"{prior}, {count} samples, {method} with {steps} steps")
-    for column in ("seen", "samples", "portraits", "difference", "within 0.05", "drawn so", "read rightly"):
-        table.add_column(column, justify="left" if column == "seen" else "right")
+    for column in ("seen in", "samples", "portraits", "drawn in", "power", "difference", "within 0.05"):
+        table.add_column(column, justify="left" if column == "seen in" else "right")
     for a in found["attributes"]:
-        shares = [figure(a[key], 3) for key in ("samples", "portraits", "generator", "right")]
-        shares[2:2] = [with_error(a["difference"], a["standard_error"], 3), "yes" if a["within"] else "no"]
-        table.add_row(a["name"], *shares)
+        shares = [figure(a[key], 3) for key in ("samples", "portraits", "generator", "power")]
+        difference = with_error(a["difference"], a["standard_error"], 3)
+        table.add_row(a["name"], *shares, difference, "yes" if a["within"] else "no")
     results.print(table)
     for name, what in (("kid", "samples and portraits"), ("real", "portraits and portraits")):
         e = found[name]

@@ -1,18 +1,27 @@
-"""Samples of a prior of portraits against the generator that the portraits come from.
+r"""Samples of a prior of portraits against the generator that the portraits come from.
 
 Two questions, on N samples and N portraits of each of two seeds that no training has seen, all as pictures of 8 bits:
 
 - is the kernel inception distance of samples and portraits that of portraits and portraits? (`teachdiff.metrics.kid`,
   on the features of `teachdiff.reader`)
-- do as many samples wear glasses, or smile, as portraits do? The reader answers for both, so that what it overlooks it
-  overlooks in both; how often it is right is known, because of portraits everything is.
+- do as many samples wear glasses, or smile, as portraits do? The reader answers for both. How often it is right is
+  known, because of portraits everything is, and the difference is corrected for it:
+
+.. math::
+    p = \mathrm{power}\cdot\pi + P(\mathrm{yes} \mid \mathrm{not}), \qquad
+    \pi_\mathrm{samples} - \pi_\mathrm{portraits} = (p_\mathrm{samples} - p_\mathrm{portraits}) / \mathrm{power}
+
+with the share seen p, the share there :math:`\pi`, and the power P(yes | so) - P(yes | not).
 
 Agreement here is necessary, not enough: a reader sees what it was taught to see.
+
+Source of the correction: Rogan and Gladen, "Estimating prevalence from the results of a screening test", 1978.
 """
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -41,20 +50,22 @@ class Frequency:
 
     Attributes:
         samples, portraits: the shares of N samples and of 2 N portraits in which the reader sees it.
-        difference, standard_error: of the two shares, and what chance alone makes of it.
-        within: the difference is at most 0.05.
         generator: the share of those portraits that were drawn so.
-        right: the share of those portraits of which the reader's answer is true.
+        power: how much more often it is seen in portraits that were drawn so than in the others: 1 where the reader
+            is always right, 0 where it guesses.
+        difference, standard_error: samples - portraits, and what chance makes of it, both divided by the power: the
+            difference of what is there, not of what is seen.
+        within: the difference is at most 0.05.
     """
 
     name: str
     samples: float
     portraits: float
+    generator: float
+    power: float
     difference: float
     standard_error: float
     within: bool
-    generator: float
-    right: float
 
 
 @dataclass(frozen=True)
@@ -82,25 +93,29 @@ def judge(samples: Tensor) -> Judgement:
     Raises:
         TypeError, ValueError: no float32 images of that shape, or fewer than 20.
     """
-    count, reader = len(samples), load_reader()
-    (features, answers), *real = (
-        read(reader, seen(x))
-        for x in (samples, *(portraits(count, SIZE, seed) for seed in (HELD_OUT, HELD_OUT + 1)))
-    )
-    of_samples, of_real = kid(features, real[0][0]), kid(real[1][0], real[0][0])
-    theirs = torch.cat([yes for _, yes in real])
-    truth = torch.cat([traits(count, seed)[0] for seed in (HELD_OUT, HELD_OUT + 1)])
+    features, answers = read(load_reader(), seen(samples))
+    one, other, theirs, truth = generated(len(samples))
+    of_samples, of_real = kid(features, one), kid(other, one)
     shares = zip(ATTRIBUTES, answers.T.double(), theirs.T.double(), truth.T.double(), strict=True)
     frequencies = [frequency(*line) for line in shares]
-    return Judgement(count, of_samples, of_real, of_samples.overlaps(of_real), frequencies)
+    return Judgement(len(samples), of_samples, of_real, of_samples.overlaps(of_real), frequencies)
+
+
+@lru_cache(maxsize=2)
+def generated(count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The features of portraits of one seed, and of another; of all of them the reader's answers, and the truth."""
+    seeds = (HELD_OUT, HELD_OUT + 1)
+    (one, yes), (other, more) = (read(load_reader(), seen(portraits(count, SIZE, seed))) for seed in seeds)
+    return one, other, torch.cat([yes, more]), torch.cat([traits(count, seed)[0] for seed in seeds])
 
 
 def frequency(name: str, samples: Tensor, portraits: Tensor, truth: Tensor) -> Frequency:
     """Of answers 0 or 1: of N samples, of M portraits, and of the generator about those."""
-    p, q = samples.mean().item(), portraits.mean().item()
-    error = (p * (1 - p) / len(samples) + q * (1 - q) / len(portraits)) ** 0.5
-    right = (portraits == truth).double().mean().item()
-    return Frequency(name, p, q, p - q, error, abs(p - q) <= WITHIN, truth.mean().item(), right)
+    p, q, share = (x.mean().item() for x in (samples, portraits, truth))
+    power = (portraits[truth == 1].mean() - portraits[truth == 0].mean()).item()
+    difference = (p - q) / power
+    error = (p * (1 - p) / len(samples) + q * (1 - q) / len(portraits)) ** 0.5 / power
+    return Frequency(name, p, q, share, power, difference, error, abs(difference) <= WITHIN)
 
 
 def seen(x: Tensor) -> Tensor:

@@ -1,0 +1,227 @@
+"""Every method, task and kind of prior on a GPU as on the CPU, and a chain that needs no more memory for being longer.
+
+The same bodies run with "cpu" for the device on a few cases: there they compare a computation with itself, which tries
+the tests, not the GPU. That no step makes a GPU wait is in tests/methods/test_no_waiting.py; operators in float64 are
+in tests/operators/test_operators.py, methods in float64 in tests/methods/test_contract.py.
+
+Tolerances are relative to the larger of 1 and the largest value. TF32, which keeps ten bits of float32's 23, is off.
+"""
+
+import math
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from teachdiff import make_operator, observe, schedules
+from teachdiff.methods import METHODS
+from teachdiff.priors.gaussian import GaussianPrior
+from teachdiff.priors.guided import GuidedUNet
+from teachdiff.priors.mixture import GaussianMixturePrior
+from teachdiff.priors.network import NetworkPrior
+from teachdiff.priors.unet import UNet
+from teachdiff.problems import TASKS, InverseProblem
+
+SHAPE = (3, 16, 16)
+FLOAT32, BFLOAT16 = 2e-4, 0.05
+
+
+def options_of(method, steps=3):
+    if method == "tweedie":
+        return {}
+    if method == "sdedit":
+        return {"steps": steps, "t_start": 20}
+    return {"iterations" if method in ("pnp_admm", "admm_tv") else "steps": steps}
+
+
+def noise_for(device):
+    """The same draws on each device: a GPU's own generator is another one."""
+
+    def noise(t, shape):
+        return torch.randn(shape, generator=torch.Generator().manual_seed(t)).to(device)
+
+    return noise
+
+
+def with_weights(network):
+    g = torch.Generator().manual_seed(0)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.05, generator=g)
+    return network.requires_grad_(False).eval()
+
+
+def gaussian(seed):
+    g = torch.Generator().manual_seed(seed)
+    mean, variance = torch.rand(2, *SHAPE, generator=g)
+    return GaussianPrior(schedules.linear(T=20), mean - 0.5, 0.1 + variance)
+
+
+PRIORS = {
+    "unet": lambda: NetworkPrior(with_weights(UNet(3, (8, 8))), schedules.linear(T=20), "v"),
+    "guided": lambda: NetworkPrior(
+        with_weights(GuidedUNet(model_channels=64, channel_mult=(1, 2), attention=(1,))),
+        schedules.cosine(T=20),
+        learned_variance=True,
+    ),
+    "gaussian": lambda: gaussian(0),
+    "mixture": lambda: GaussianMixturePrior([0.3, 0.7], [gaussian(1), gaussian(2)]),
+}
+
+
+def on(prior, device, dtype=None):
+    """Exact priors follow the images that they are asked about."""
+    return prior.to(device, dtype) if isinstance(prior, NetworkPrior) else prior
+
+
+def restored(method, task, device, dtype=None):
+    """On a device, from a measurement that was made on the CPU."""
+    prior = on(PRIORS["unet"](), device, dtype)
+    operator = make_operator(task, SHAPE)
+    x0 = torch.rand(2, *SHAPE, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    problem = InverseProblem(operator, observe(operator, x0, sigma=0.1, seed=3).y.to(device), 0.1)
+    x = METHODS[method](prior, problem, noise=noise_for(device), **options_of(method))
+    assert x.device.type == torch.device(device).type
+    assert x.dtype == torch.float32
+    return x.cpu()
+
+
+def require_close(found, expected, tolerance):
+    assert found.isfinite().all()
+    scale = max(1.0, expected.abs().max().item())
+    assert (found - expected).abs().max().item() <= tolerance * scale
+
+
+@pytest.fixture
+def exact():
+    """Convolutions without TF32; matrix products do without it unless somebody asks."""
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        yield
+
+
+# A diagonal through methods and tasks tries every body on a CPU.
+DIAGONAL = [(method, list(TASKS)[i % len(TASKS)]) for i, method in enumerate(METHODS)]
+EVERYWHERE = [pytest.param(m, t, "cuda", marks=pytest.mark.cuda, id=f"{m}-{t}-cuda") for m in METHODS for t in TASKS]
+HERE = [pytest.param(m, t, "cpu", id=f"{m}-{t}-cpu") for m, t in DIAGONAL]
+
+
+@pytest.mark.parametrize(("method", "task", "device"), EVERYWHERE + HERE)
+def test_every_method_on_every_task_in_float32(exact, method, task, device):
+    require_close(restored(method, task, device), restored(method, task, "cpu"), FLOAT32)
+
+
+@pytest.mark.parametrize(("method", "task", "device"), EVERYWHERE + HERE)
+def test_every_method_with_a_bfloat16_network(exact, method, task, device):
+    """Beside the same network in bfloat16 on the CPU; and the two are not the float32 network."""
+    here = restored(method, task, "cpu", torch.bfloat16)
+    require_close(restored(method, task, device, torch.bfloat16), here, BFLOAT16)
+    if method != "admm_tv":  # it has no prior
+        assert not torch.equal(here, restored(method, task, "cpu"))
+
+
+DEVICES = [pytest.param("cuda", marks=pytest.mark.cuda), "cpu"]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("name", PRIORS)
+@pytest.mark.parametrize("t", [1, 20, (3, 17)], ids=str)
+def test_every_prior_and_its_gradient(exact, name, t, device):
+    t = torch.tensor(t)
+    x_t = torch.randn(2, *SHAPE, generator=torch.Generator().manual_seed(2))
+
+    def answers(device):
+        prior, x = on(PRIORS[name](), device), x_t.to(device).requires_grad_()
+        x0_hat = prior.denoise(x, t)
+        (gradient,) = torch.autograd.grad(x0_hat.square().sum(), x)
+        variance = prior.predict(x, t)[1] if name == "guided" else x0_hat
+        assert {a.device.type for a in (x0_hat, gradient, variance)} == {torch.device(device).type}
+        return [a.detach().cpu() for a in (x0_hat, gradient, variance)]
+
+    for found, expected in zip(answers(device), answers("cpu"), strict=True):
+        require_close(found, expected, FLOAT32)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_bfloat16_prior_of_each_architecture(exact, device):
+    x_t = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(2))
+    for name in ("unet", "guided"):
+        found, expected = (
+            on(PRIORS[name](), d, torch.bfloat16).denoise(x_t.to(d), torch.tensor(9)).cpu() for d in (device, "cpu")
+        )
+        require_close(found, expected, BFLOAT16)
+
+
+# Memory
+
+
+class Alive(TorchDispatchMode):
+    """The bytes of all tensors that were computed under it and are still there, autograd's own included."""
+
+    def __init__(self):
+        super().__init__()
+        self.tensors = WeakTensorKeyDictionary()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        found = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(found):
+            if isinstance(leaf, torch.Tensor):
+                self.tensors[leaf] = None
+        return found
+
+    def bytes(self):
+        storages = {x.untyped_storage().data_ptr(): x.untyped_storage().nbytes() for x in self.tensors}
+        return sum(storages.values())
+
+
+WALKING = [method for method in METHODS if method != "tweedie"]
+# 12 or 16 more steps may keep less than one image: a few numbers each, of the schedule.
+IMAGE = 4 * math.prod(SHAPE)
+
+
+def alive(method, prior, steps):
+    """The largest number of bytes at the end of a step, from the second step on."""
+    problem = observe(make_operator("inpaint_box", SHAPE), torch.zeros(1, *SHAPE), sigma=0.1)
+    found = []
+    with Alive() as watch:
+        METHODS[method](prior, problem, on_step=lambda *_: found.append(watch.bytes()), **options_of(method, steps))
+    assert len(found) >= 4
+    return max(found[1:])
+
+
+@pytest.mark.parametrize("method", WALKING)
+def test_a_longer_chain_keeps_no_more(method):
+    prior = PRIORS["unet"]()
+    assert alive(method, prior, 16) < alive(method, prior, 4) + IMAGE
+
+
+class Hoarding:
+    """Keeps a number of each step, and so the graph behind it; or the image alone."""
+
+    def __init__(self, prior, of):
+        self.prior, self.schedule, self.of, self.kept = prior, prior.schedule, of, []
+
+    def denoise(self, x_t, t):
+        x0_hat = self.prior.denoise(x_t, t)
+        self.kept.append(self.of(x0_hat))
+        return x0_hat
+
+
+@pytest.mark.parametrize("of", [lambda x: x.sum(), lambda x: x.detach().clone()], ids=["graph", "image"])
+def test_what_is_kept_would_be_noticed(of):
+    prior = PRIORS["unet"]()
+    assert alive("dps", Hoarding(prior, of), 16) > alive("dps", Hoarding(prior, of), 4) + 10 * IMAGE
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("method", WALKING)
+def test_a_longer_chain_needs_no_more_of_a_gpu(method):
+    prior = PRIORS["unet"]().to("cuda")
+    problem = observe(make_operator("inpaint_box", SHAPE), torch.zeros(4, *SHAPE, device="cuda"), sigma=0.1)
+    METHODS[method](prior, problem, **options_of(method, 4))  # tables and workspaces
+    peaks = []
+    for steps in (4, 20):
+        torch.cuda.reset_peak_memory_stats()
+        METHODS[method](prior, problem, **options_of(method, steps))
+        peaks.append(torch.cuda.max_memory_allocated())
+    assert peaks[1] < peaks[0] + IMAGE
