@@ -1081,7 +1081,7 @@ def judge(
     with usage():
         check_name(method, UNCONDITIONAL, "sampler")
     weights = prior_file(prior)
-    model = load_prior(weights, where)
+    model: Any = load_prior(weights, where)
     channels = (getattr(model, "shape", None) or [model.network.config["image_channels"]])[0]
     if channels != 3:
         raise Usage(f"judge looks at portraits, which have 3 channels; images of this prior have {channels}.")

@@ -297,10 +297,10 @@ def results_of(
         futures = {pool.submit(grade_one, name, path, secret, limits, parent): key for key, path in todo.items()}
         try:
             for future in as_completed(futures):
-                error = future.exception()
-                if error is not None and not isinstance(error, RuntimeError):
-                    raise error
-                yield futures[future], error or future.result()
+                failure = future.exception()
+                if failure is not None and not isinstance(failure, RuntimeError):
+                    raise failure
+                yield futures[future], failure or future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
