@@ -157,7 +157,8 @@ def draw(
         if metadata.get("teachdiff") != json.dumps(header, sort_keys=True):
             raise ValueError(f"{path} holds other samples than these. Move it, or choose another folder.")
         have = tensors["samples"]
-    seeds, function = sample_seeds(seed, count), METHODS[method]
+    seeds = sample_seeds(seed, count)
+    function: Any = METHODS[method]
     while len(have) < count:
         own = seeds[len(have) : len(have) + CHUNK]
         x = function(

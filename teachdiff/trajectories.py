@@ -45,7 +45,7 @@ class Trajectory:
         self.x0_hat.append(x0_hat)
 
     def consistency(self) -> Tensor:
-        r""":math:`\lVert y - A_1 \hat x_0 \rVert / (\sigma \sqrt n)` of each prediction, (steps, B); about 1 for truth."""
+        r""":math:`\lVert y - A_1 \hat x_0 \rVert / (\sigma \sqrt n)` of each, (steps, B); about 1 for the truth."""
         return self._each(lambda x: consistency(self.problem, x))
 
     def metric(self, of: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
