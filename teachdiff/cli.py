@@ -1130,7 +1130,7 @@ def judge(
 @command
 def check(
     subject: Annotated[str, typer.Argument(help="package.module:object, or a function there that makes it.")],
-    kind: Annotated[str, typer.Option(help="operator, prior, schedule or method.", show_default=False)],
+    kind: Annotated[str, typer.Option(help="operator, prior, schedule, method or degradation.", show_default=False)],
     shape: Annotated[
         str | None, typer.Option(help="C,H,W of an image, where the object does not say.", show_default=False)
     ] = None,
@@ -1150,8 +1150,9 @@ def check(
     with usage():
         check_name(kind, suite.KINDS, "kind")
         how: dict[str, Any] = {"on_fail": "return"}
-        if kind in ("operator", "prior"):
-            how |= {"shape": None if shape is None else suite.shape_of(shape), "device": where}
+        if kind in ("operator", "prior", "degradation"):
+            how |= {"shape": None if shape is None else suite.shape_of(shape)}
+            how |= {} if kind == "degradation" else {"device": where}
         elif shape is not None:
             raise ValueError(f"--shape says nothing about a {kind}.")
         if kind == "method":

@@ -1,4 +1,4 @@
-"""The property suite: laws that anyone can run on an operator, a schedule, a prior or a method of their own.
+"""The property suite: laws that anyone can run on an operator, schedule, prior, method or degradation of their own.
 
     from teachdiff.testing import check_operator
     check_operator(my_blur, shape=(3, 16, 16))
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from teachdiff.testing.suite import (
         KINDS,
         check,
+        check_degradation,
         check_method,
         check_operator,
         check_prior,
@@ -29,8 +30,8 @@ _HOME = {
     "as_prior": "adapters",
     **dict.fromkeys(["CannotAsk", "CheckResult", "Law", "LawBroken", "NotApplicable"], "core"),
     **dict.fromkeys(
-        ["KINDS", "check", "check_method", "check_operator", "check_prior", "check_schedule", "laws"]
-        + ["parametrize_with_checks"],
+        ["KINDS", "check", "check_degradation", "check_method", "check_operator", "check_prior", "check_schedule"]
+        + ["laws", "parametrize_with_checks"],
         "suite",
     ),
 }
@@ -43,6 +44,7 @@ __all__ = [
     "NotApplicable",
     "as_prior",
     "check",
+    "check_degradation",
     "check_method",
     "check_operator",
     "check_prior",

@@ -343,6 +343,44 @@ def as_prior(
     return Prior(denoise, schedule, clip_x0)
 
 
+class DegradationView:
+    """A degradation A_t: called as subject(x, t), t a number or a tensor of one number for each sample, in [0, 1].
+
+    Arguments:
+        subject: may offer `between(x, s, t)`, `operator(t)`, `sigma(t)` and a number `lipschitz`.
+        shape: (C, H, W) of its images, where it has no `input_shape`.
+
+    Raises:
+        CannotAsk: it cannot be called, or says no shape, or does not answer to zeros.
+    """
+
+    dtype = torch.float64
+
+    def __init__(self, subject: Any, shape: Sequence[int] | None) -> None:
+        own = getattr(subject, "input_shape", None)
+        if not callable(subject) or isinstance(subject, type):
+            raise CannotAsk(f"a degradation is called as degradation(x, t); got {subject!r}.")
+        if not (own or shape):
+            raise CannotAsk("the degradation does not say for which images it is; give their shape: --shape 3,16,16.")
+        self.subject, self.input_shape = subject, tuple(own or shape or ())
+        self.linear = bool(getattr(subject, "linear", True))
+        self.between = first_callable(subject, ("between",))
+        self.operator = first_callable(subject, ("operator",))
+        self.sigma = first_callable(subject, ("sigma",))
+        self.lipschitz: float | None = getattr(subject, "lipschitz", None)
+        try:
+            with torch.no_grad():
+                self(torch.zeros(1, *self.input_shape, dtype=self.dtype), 0.5)
+        except Exception as error:
+            raise CannotAsk(
+                f"the degradation cannot be asked: for zeros of {self.input_shape} at t = 0.5 it raises "
+                f"{type(error).__name__}: {error}."
+            ) from error
+
+    def __call__(self, x: Tensor, t: float | Tensor) -> Tensor:
+        return self.subject(x, t)
+
+
 class MethodView:
     """A method, or a sampler of another library, with its randomness in our hands.
 

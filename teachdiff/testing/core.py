@@ -118,7 +118,7 @@ class Law:
     """One law: what it is about, what it says, and the proof that it leans on.
 
     Attributes:
-        kind: operator, schedule, prior or method.
+        kind: operator, schedule, prior, method or degradation.
         name: unique within its kind.
         statement: the law in one sentence.
         proof: the derivation that proves it (`teachdiff prove NAME`); None where it is a definition.

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 
-KINDS = ("operator", "prior", "schedule", "method")
+KINDS = ("operator", "prior", "schedule", "method", "degradation")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("teachdiff", "laws of operators, priors, schedules and methods")
+    group = parser.getgroup("teachdiff", "laws of operators, priors, schedules, methods and degradations")
     for kind in KINDS:
         group.addoption(
             f"--teachdiff-{kind}",
@@ -43,7 +43,7 @@ def options(config: pytest.Config, kind: str) -> dict:
 
     shape, claims = config.getoption("--teachdiff-shape"), config.getoption("--teachdiff-claims")
     given: dict = {}
-    if shape and kind in ("operator", "prior"):
+    if shape and kind in ("operator", "prior", "degradation"):
         given["shape"] = shape_of(shape)
     if claims and kind == "method":
         given["claims"] = [name.strip() for name in claims.split(",") if name.strip()]

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from teachdiff.checks import check_name
 from teachdiff.operators.base import check_shape
-from teachdiff.testing import methods, operators, priors, schedules, worlds
-from teachdiff.testing.adapters import MethodView, OperatorView, PriorView, ScheduleView, name_of
+from teachdiff.testing import degradations, methods, operators, priors, schedules, worlds
+from teachdiff.testing.adapters import DegradationView, MethodView, OperatorView, PriorView, ScheduleView, name_of
 from teachdiff.testing.core import REGISTRY, CannotAsk, CheckResult, Law, LawBroken, run_law
 
-KINDS = ("operator", "prior", "schedule", "method")
-assert operators and schedules  # importing them registers their laws
+KINDS = ("operator", "prior", "schedule", "method", "degradation")
+assert operators and schedules and degradations  # importing them registers their laws
 
 
 def laws(kind: str) -> Iterator[tuple[str, Law]]:
@@ -97,11 +97,22 @@ def check_method(
     return run(MethodView(method, asked, tolerance), "method", method, **how)
 
 
+def check_degradation(degradation: Any, *, shape: Sequence[int] | None = None, **how: Any) -> list[CheckResult]:
+    """Run the laws of a degradation, an operator with a severity: called as degradation(x, t), see `DegradationView`.
+
+    Arguments:
+        shape: (C, H, W) of its images, where it does not say. Small is quick, and lets the laws write A_t down.
+        how: as `check`.
+    """
+    return run(DegradationView(degradation, shape), "degradation", degradation, **how)
+
+
 CHECKS: dict[str, Callable[..., list[CheckResult]]] = {
     "operator": check_operator,
     "prior": check_prior,
     "schedule": check_schedule,
     "method": check_method,
+    "degradation": check_degradation,
 }
 
 

@@ -23,6 +23,7 @@ from teachdiff.operators import (
 )
 from teachdiff.operators.degradations import Degradation
 from teachdiff.problems import DEGRADATIONS, make_degradation, make_operator
+from teachdiff.testing import check_degradation
 from teachdiff.testing.core import require_close
 from tests.operators.house import SEEDS, SHAPES, draw
 
@@ -37,6 +38,13 @@ FAMILIES = {
 PATHS = ((0.0, 1.0), (0.0, 0.7, 1.0), (0.0, 0.1, 0.1, 0.6, 1.0))
 families = pytest.mark.parametrize("family", FAMILIES)
 TIMES = st.floats(0, 1)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@families
+def test_our_families_obey_the_laws(family, path):
+    results = check_degradation(FAMILIES[family]((2, 3, 4), path=path), examples=4)
+    assert {r.law for r in results if r.status == "skipped"} <= {"lipschitz"}
 
 
 @families

@@ -16,12 +16,12 @@ from teachdiff.testing import KINDS, check, laws
 from teachdiff.testing.core import number
 from teachdiff.testing.suite import raise_broken
 from teachdiff.testing.worlds import Matrix
-from tests.testing.zoo import methods, operators, priors, schedules
+from tests.testing.zoo import degradations, methods, operators, priors, schedules
 from tests.testing.zoo.field import FIELD
 from tests.testing.zoo.ledger import NO_KIND, NO_PROGRAM, ROWS
 
 ROOT = Path(__file__).parents[2]
-ZOO = [*operators.ZOO, *schedules.ZOO, *priors.ZOO, *methods.ZOO]
+ZOO = [*operators.ZOO, *schedules.ZOO, *priors.ZOO, *methods.ZOO, *degradations.ZOO]
 every = pytest.mark.parametrize("exhibit", ZOO, ids=str)
 
 # Objects that cannot even answer; every other one answers, and wrongly.
@@ -93,8 +93,9 @@ def test_the_zoo_is_counted(capsys):
     assert len(ZOO) >= 130
     assert rows >= 30
     page = (ROOT / "docs" / "property-suite.md").read_text(encoding="utf-8")
-    stated = re.findall(r"(\d+) wrong objects \((\d+) operators, (\d+) priors, (\d+) schedules and (\d+) methods", page)
-    order = ("operator", "prior", "schedule", "method")
+    kinds = r"\((\d+) operators, (\d+) priors, (\d+) schedules, (\d+) methods and (\d+) degradations"
+    stated = re.findall(rf"(\d+) wrong objects {kinds}", page)
+    order = ("operator", "prior", "schedule", "method", "degradation")
     assert [tuple(map(int, numbers)) for numbers in stated] == [(len(ZOO), *(counts[kind] for kind in order))]
     assert f"and {len(ROWS)} rows of" in page
 

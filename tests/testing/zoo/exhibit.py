@@ -11,7 +11,7 @@ class Exhibit:
 
     Attributes:
         name: unique within its kind.
-        kind: operator, schedule, prior or method.
+        kind: operator, schedule, prior, method or degradation.
         laws: each of these must reject it (others may).
         wrong, right: build the object and its twin, which all laws accept under the same `how`.
         how: what the check of that kind takes beside the object.
