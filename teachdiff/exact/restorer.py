@@ -12,16 +12,18 @@ matrices: for images of up to a thousand values.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from teachdiff.checks import check_images
 from teachdiff.exact.posterior import materialise
+from teachdiff.methods.dirac import dirac
 from teachdiff.operators.degradations import Degradation, check_severity
 from teachdiff.priors.gaussian import GaussianPrior
 from teachdiff.priors.mixture import GaussianMixturePrior
+from teachdiff.problems import InverseProblem
 from teachdiff.tables import Table
 
 
@@ -119,3 +121,43 @@ def increment_error(restorer: ExactRestorer, t: float, dt: float) -> tuple[float
     missed = (D @ spread @ D.mT).trace()
     whole = (D @ prior.covariance @ D.mT).trace() + (D @ mu).square().sum()
     return (missed / len(D)).sqrt().item(), (whole / len(D)).sqrt().item()
+
+
+def consistency_curve(restorer: ExactRestorer, steps: int, **options: Any) -> list[tuple[float, float]]:
+    r"""(t, :math:`E\lVert \tilde y - A_1 \hat x_0(t) \rVert^2 / n \sigma_1^2`) along the chain: 1 is the noise floor.
+
+    The mean is over pictures of the prior, the measurement's noise and all draws, and exact: the chain is affine in
+    them, so it is run once, on a batch of one unit of each (as in `output_law`). n counts the readings.
+
+    Arguments:
+        restorer: of a Gaussian prior.
+        options: of `dirac`, beside the noise.
+    """
+    prior, sigma = restorer.components[0], float(restorer.degradation.sigma(1.0))
+    operator, n = restorer.degradation.operator(1.0), prior.mean.values.numel()
+    restorer.spread(1.0)  # a mixture is refused there
+    A = materialise(operator, restorer.shape)
+    seen = torch.ones(n, dtype=A.dtype) if operator.measured is None else operator.measured.values.flatten()
+    spread = A @ prior.covariance @ A.mT + sigma**2 * torch.eye(n, dtype=A.dtype)
+    values, vectors = torch.linalg.eigh(seen[:, None] * spread * seen)
+    units = torch.zeros(1 + n * (2 + steps), n, dtype=A.dtype)  # nothing, each unit of the measurement, of each draw
+    units[1 : 1 + n] = (vectors * values.clamp(min=0).sqrt()).mT
+    y = (A @ prior.mean.values.flatten() + units).view(-1, *restorer.shape)
+    done = 1 + n
+    curve: list[tuple[float, float]] = []
+
+    def draw(k: int, shape: tuple[int, ...]) -> Tensor:
+        nonlocal done
+        z = y.new_zeros(shape[0], n)
+        z[done : done + n] = torch.eye(n, dtype=A.dtype)
+        done += n
+        return z.view(shape)
+
+    def on_step(k: int, y_t: Tensor, x0_hat: Tensor) -> None:
+        residual = (y - operator(x0_hat)).flatten(1) * seen
+        square = residual[0].square().sum() + (residual[1:] - residual[0]).square().sum()
+        curve.append((k / steps, (square / seen.sum()).item() / sigma**2))
+
+    problem = InverseProblem(operator, y * seen.view(restorer.shape), sigma)
+    dirac(restorer, problem, steps=steps, noise=draw, on_step=on_step, **options)
+    return curve

@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from teachdiff import schedules
-from teachdiff.exact import ExactRestorer, increment_error, materialise, mixture_posterior, output_law
+from teachdiff.exact import (
+    ExactRestorer,
+    consistency_curve,
+    increment_error,
+    materialise,
+    mixture_posterior,
+    output_law,
+)
 from teachdiff.methods import dirac
 from teachdiff.methods.dirac import look_ahead, look_back
 from teachdiff.operators import BlurDegradation, BoxDegradation, IdentityDegradation, Mask, SmoothMaskDegradation
@@ -178,6 +185,35 @@ def test_the_posterior_mean_misses_the_increment_by_the_posteriors_spread(seed):
     second = case.cov + torch.outer(case.mean, case.mean)
     assert whole == pytest.approx(((D @ second @ D.mT).trace() / N).sqrt().item(), rel=1e-9)
     assert 0 < missed < whole
+
+
+@families
+@few
+@given(seeds)
+def test_the_curve_of_data_consistency_is_that_of_the_joint_law(family, seed):
+    """Measurement and iterate together, by recursion: residual and its second moment at each step."""
+    case, steps = Case(seed, family), 3
+    A_1, sigma = case.A(1.0), case.degradation.sigma(1.0)
+    seen = case.problem.operator.measured
+    shown = EYE if seen is None else torch.diag(seen.values.flatten())
+    hidden = EYE - shown
+    mean_y = A_1 @ case.mean
+    cov_y = shown @ (A_1 @ case.cov @ A_1.mT + sigma**2 * EYE) @ shown
+    # y_t = M y + b + rest, with a rest that is independent of y
+    M, b, rest, expected = EYE, 0 * mean_y, sigma**2 * hidden, []
+    for k in range(steps, 0, -1):
+        t, s = k / steps, (k - 1) / steps
+        G, g = case.x0_hat(t)
+        left = shown - shown @ A_1 @ G @ M
+        second = left @ cov_y @ left.mT + shown @ A_1 @ G @ rest @ G.mT @ A_1.mT @ shown
+        middle = shown @ (mean_y - A_1 @ (G @ (M @ mean_y + b) + g))
+        expected.append((t, ((second.trace() + middle.square().sum()) / shown.trace() / sigma**2).item()))
+        v_t, v_s = (case.degradation.sigma(u) ** 2 for u in (t, s))
+        onto = case.A(s) - v_s / v_t * case.A(t)
+        step = onto @ G + v_s / v_t * EYE
+        M, b, rest = step @ M, step @ b + onto @ g, step @ rest @ step.mT + v_s / v_t * (v_t - v_s) * EYE
+    found = consistency_curve(case.restorer, steps)
+    assert found == [pytest.approx(pair, rel=1e-9) for pair in expected]
 
 
 @few
