@@ -21,6 +21,7 @@ SMALL = {
     "dmps": ["--size", "16", "--steps", "2"],
     "hybrid": ["--images", "1", "--steps", "2"],
     "ddrm": ["--size", "16", "--steps", "2"],
+    "dirac": ["--steps", "2"],
     "tweedie": ["--size", "16"],
     "sdedit": ["--size", "16", "--steps", "2"],
     "score_ald": ["--size", "16", "--steps", "2"],
