@@ -15,14 +15,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from teachdiff import schedules
 from teachdiff.baselines import BASELINES
-from teachdiff.compare import FIGURES, Row, Strip, contact_sheet, mean_and_error
+from teachdiff.compare import FIGURES, RESTORING, Row, Strip, contact_sheet, file_digest, mean_and_error
 from teachdiff.data import load_image, photographs, to_array
 from teachdiff.experiment import EVERYDAY, Experiment, default_size, held_out
 from teachdiff.methods import METHODS
+from teachdiff.methods.dirac import check_restorer
+from teachdiff.priors.restorer import NetworkRestorer, bundled_restorers, load_restorer
+from teachdiff.problems import InverseProblem, make_operator
 from teachdiff.published import TABLES, Claim, Line, Table
 from teachdiff.shards import ALONE, Shard
 
@@ -100,6 +104,14 @@ def plan(
                 own = images_of(kind, name, side, table.images if count is None else count)
             found[name, kind] = {label: x.to(device) for label, x in list(own.items())[:count]}
         options, sigma = dict(line.options), 2 * table.sigma
+        restorers = {}
+        if line.method in RESTORING:
+            shape = tuple(next(iter(found[name, kind].values())).shape[1:])
+            try:
+                restorers = {line.task: bundled_for(name, line.task, shape, 2 * table.sigma, device)}
+            except ValueError as error:
+                planned.append(Planned(line, None, str(error)))
+                continue
         if line.level is not None and line.method == "sdedit":
             options["t_start"] = model.schedule.nearest(noise_of(line.level))
         elif line.level is not None:
@@ -108,10 +120,24 @@ def plan(
         experiment = Experiment(
             model, name, digest, found[name, kind], [line.task], [line.method], sigma,
             out / table.name / re.sub(r"[^\w.=-]+", "_", line.name), steps=min(walk, model.schedule.T), seed=seed,
-            options=options, task_options=table.task_options, shard=shard,
+            options=options, task_options=table.task_options, restorers=restorers, shard=shard,
         )  # fmt: skip
         planned.append(Planned(line, experiment))
     return planned
+
+
+def bundled_for(prior: str, task: str, shape: Sequence[int], sigma: float, device: Any) -> tuple[NetworkRestorer, str]:
+    """The restorer `dirac_<prior>_<task>` for images of `shape`, and the digest of its file.
+
+    Raises:
+        ValueError: none comes along, or it does not suit the task's operator at this size or this sigma.
+    """
+    path = bundled_restorers().get(f"dirac_{prior}_{task}")
+    if path is None:
+        raise ValueError(f"no restorer comes along for {task} and the prior {prior}")
+    restorer = load_restorer(path, device).at(shape)
+    check_restorer(restorer, InverseProblem(make_operator(task, shape), torch.zeros(1, *shape, device=device), sigma))
+    return restorer, file_digest(path)
 
 
 def noise_of(t: int) -> float:

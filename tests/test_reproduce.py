@@ -194,6 +194,27 @@ def test_parts_counts_steps_and_what_is_missing(tmp_path, monkeypatch):
     assert smooth.experiment.task_options["inpaint_smooth"] == {"fill": -1.0}
 
 
+def test_dirac_is_run_where_a_restorer_comes_along_that_suits(tmp_path):
+    prior = gaussian(schedules.linear(1000))
+
+    def lines(**options):
+        planned = reproduce.plan(TABLES["fabian.table1"], lambda name: (prior, name), tmp_path, count=1, **options)
+        return {p.line.name: p for p in planned if p.line.method == "dirac"}
+
+    usual, small = lines(), lines(size=16)
+    assert [name for name, p in usual.items() if p.experiment is None] == [
+        "ImageNet, inpainting, Dirac-PO",
+        "ImageNet, inpainting, Dirac-DO",
+    ]
+    reason = usual["ImageNet, inpainting, Dirac-DO"].reason
+    assert reason == "no restorer comes along for inpaint_smooth and the prior photos"
+    best = usual["ImageNet, deblurring, Dirac-DO"].experiment
+    assert best.restorers["deblur_gaussian"][0].degradation.input_shape == (3, 64, 64)
+    assert best.options_of("dirac", "deblur_gaussian", next(iter(best.images)))["until"] == 1.0
+    assert usual["FFHQ, inpainting, Dirac-PO"].experiment.steps == 50
+    assert "the problem's operator is" in small["FFHQ, deblurring, Dirac-PO"].reason  # another blur at 16 pixels
+
+
 # The command
 
 
