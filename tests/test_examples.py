@@ -27,6 +27,7 @@ SMALL = {
     "score_ald": ["--size", "16", "--steps", "2"],
     "pnp_admm": ["--size", "16", "--steps", "2"],
     "admm_tv": ["--size", "16"],
+    "dirac_results": ["--count", "2", "--steps", "2", "--only", "path,schedules"],
     "learn_forward": ["--size", "16"],
     "learn_tweedie": ["--size", "16"],
     "learn_reverse": ["--samples", "200", "--steps", "200"],
