@@ -535,4 +535,40 @@ def bayes_step(alpha):
     guidance("a_norm_of_the_batch_on_the_way", NORM, "return -zeta * slope(residual.norm())", "3.exact_path"),
 ]  # fmt: skip
 
-MUTANTS = [*HW1, *HW2, *HW3, *HW4]
+
+
+def proof(name, check, old, text, rows=()):
+    return Mutant(name, "prove", "proof.toml", check, text, rows, old)
+
+
+PROVE = [
+    proof("one_draw_for_both", "1.steps", "sqrt(alpha)*sqrt(1 - alpha_prev)*z_prev",
+          "sqrt(alpha)*sqrt(1 - alpha_prev)*z_t", ("rao.app1.line5", "rao.app1.line6")),
+    proof("deviations_add", "1.steps", "sqrt(alpha*(1 - alpha_prev) + (1 - alpha))*z",
+          "(sqrt(alpha*(1 - alpha_prev)) + sqrt(1 - alpha))*z", ("rao.p.app1-recursively",)),
+    proof("stops_early", "1.goal",
+          """
+[[two_steps]]
+formula = "sqrt(alpha*alpha_prev)*x_prev2 + sqrt(1 - alpha*alpha_prev)*z"
+because = "alpha cancels under the root"
+""", """
+[[two_steps]]
+formula = "sqrt(alpha)*sqrt(alpha_prev)*x_prev2 + sqrt(1 - alpha)*z + sqrt(alpha - alpha*alpha_prev)*z_t"
+because = "taken apart again"
+"""),
+    proof("no_reason", "1.reasons", 'because = "multiplied out"', 'because = ""'),
+    proof("one_leap", "2.steps",
+          """
+[[variance]]
+formula = "1/((alpha*(1 - alpha_bar_prev) + beta)/(beta*(1 - alpha_bar_prev)))"
+because = "one denominator for both"
+""", ""),
+    proof("a_lost_bar", "3.steps", "s_theta)/sqrt(alpha_bar)", "s_theta)/sqrt(alpha)",
+          ("rao.app2.line1", "mashayak.eq13a")),
+    proof("no_premise", "3.steps", 'using = "score"', 'using = ""'),
+    proof("the_other_root", "3.steps", "sqrt(1 - alpha_bar)*eps_theta", "sqrt(1 - alpha)*eps_theta",
+          ("mashayak.eq17",)),
+    proof("minus_for_plus", "4.steps", "sqrt(alpha_bar)*epsilon - sqrt", "sqrt(alpha_bar)*epsilon + sqrt"),
+]
+
+MUTANTS = [*HW1, *HW2, *HW3, *HW4, *PROVE]

