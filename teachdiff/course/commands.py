@@ -1,6 +1,7 @@
 """`teachdiff course ...`, as functions for the command line to register."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -107,7 +108,7 @@ def found(name: str) -> Any:
     return registry.assignment(name)
 
 
-def written(files: dict[str, str], folder: Path) -> None:
+def written(files: Mapping[str, str | bytes], folder: Path) -> None:
     from teachdiff.course.start import write
 
     try:

@@ -150,7 +150,7 @@ class Assignment:
         minutes: how long a student who has read the page will need, about.
         exercises: in order.
         files: name -> text of what the starter holds beside the cut functions, a README and a test.
-        answers: makes name -> text of the files of exercises that are no functions, solved.
+        answers: makes name -> text or bytes of the files of exercises that are no functions, solved.
     """
 
     id: str
@@ -159,7 +159,7 @@ class Assignment:
     minutes: int
     exercises: tuple[Exercise, ...]
     files: Mapping[str, str] = field(default_factory=dict)
-    answers: Callable[[], Mapping[str, str]] = dict
+    answers: Callable[[], Mapping[str, str | bytes]] = dict
 
     @property
     def points(self) -> int:

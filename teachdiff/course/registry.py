@@ -6,7 +6,7 @@ from teachdiff.checks import check_name
 from teachdiff.course.model import Assignment
 
 #: id -> the module that holds it; listed without loading any.
-MODULES = ("hw1", "hw2", "hw3", "hw4", "prove", "mistakes")
+MODULES = ("hw1", "hw2", "hw3", "hw4", "hw5", "prove", "mistakes")
 
 
 def assignment(name: str) -> Assignment:

@@ -1,5 +1,6 @@
 """What a student starts from: small files with holes, a README and a test, written into a folder of their own."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import teachdiff
@@ -11,6 +12,7 @@ MARKER = "assignment.txt"
 
 TEST = '''"""The laws of {id}, one test each, as `teachdiff course check .` asks them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -45,7 +47,7 @@ def starter(assignment: Assignment) -> dict[str, str]:
     }
 
 
-def solution(assignment: Assignment) -> dict[str, str]:
+def solution(assignment: Assignment) -> dict[str, str | bytes]:
     """The starter with everything filled in: the library's own functions, and the answers to the other exercises.
 
     Raises:
@@ -59,7 +61,7 @@ def solution(assignment: Assignment) -> dict[str, str]:
     return {**starter(assignment), **files_of(assignment, solved=True), **assignment.answers()}
 
 
-def write(files: dict[str, str], folder: Path) -> None:
+def write(files: Mapping[str, str | bytes], folder: Path) -> None:
     """Write the files into a new or empty folder.
 
     Raises:
@@ -69,7 +71,7 @@ def write(files: dict[str, str], folder: Path) -> None:
         raise ValueError(f"{folder} is there already and not empty; name a new folder, so that no work is lost.")
     for name, text in files.items():
         with atomic(folder / name) as part:
-            part.write_text(text, encoding="utf-8")
+            part.write_bytes(text if isinstance(text, bytes) else text.encode())
 
 
 def named(folder: Path) -> str:
