@@ -124,6 +124,7 @@ def gallery(names: list[str]) -> str:
         "## As notebooks\n\n"
         "The cells are marked `# %%`, which editors know. For a notebook, with jupytext installed:\n\n"
         "```\njupytext --to ipynb examples/dps.py\n```\n\n"
+        "In it write `parser.parse_args([])`: a notebook is started with arguments of its own.\n\n"
         "## Making the pictures anew\n\n"
         "```\npython3 run.py figures          # those whose example has changed\n"
         "python3 run.py figures --all\n```\n\n"
