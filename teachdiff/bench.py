@@ -7,7 +7,8 @@ want it), and begins the next step:
     step | bare, step | bare, step | ...
 
 So both are measured on the code that runs, in one process, pair by pair, and what else the machine does meets both. The
-figure is the median over the pairs of step / bare. On a GPU the marks are CUDA events, and nothing waits for them.
+figure is the median over the pairs of step / bare. On a GPU the marks are CUDA events, and nothing waits for them. On a
+CPU with one thread they are the processor time of the process, which other programs hardly lengthen.
 """
 
 import copy
@@ -39,27 +40,34 @@ SIGMA = 0.1  # of the measurement, in [-1, 1] units
 
 
 class Marks:
-    """Moments in time on a device, and the milliseconds between them."""
+    """Moments in time on a device, and the milliseconds between them.
+
+    Attributes:
+        clock: "cuda events", "processor time" (a CPU with one thread) or "wall time" (with several).
+    """
 
     def __init__(self, device: torch.device) -> None:
         if device.type not in ("cpu", "cuda"):
             raise ValueError(f"bench has clocks for cpu and cuda; got {device.type}.")
-        self.cuda = device.type == "cuda"
+        alone = torch.get_num_threads() == 1
+        self.clock = "cuda events" if device.type == "cuda" else "processor time" if alone else "wall time"
+        self.now = time.process_time if alone else time.perf_counter
         self.found: list[Any] = []
 
     def set(self) -> None:
-        if self.cuda:
+        if self.clock == "cuda events":
             self.found.append(torch.cuda.Event(enable_timing=True))
             self.found[-1].record()
         else:
-            self.found.append(time.perf_counter())
+            self.found.append(self.now())
 
     def intervals(self) -> list[float]:
         """Milliseconds from each mark to the next."""
-        if self.cuda:
+        pairs = zip(self.found, self.found[1:], strict=False)
+        if self.clock == "cuda events":
             torch.cuda.synchronize()
-            return [a.elapsed_time(b) for a, b in zip(self.found, self.found[1:], strict=False)]
-        return [1e3 * (b - a) for a, b in zip(self.found, self.found[1:], strict=False)]
+            return [a.elapsed_time(b) for a, b in pairs]
+        return [1e3 * (b - a) for a, b in pairs]
 
 
 class Clock(nn.Module):
@@ -106,6 +114,7 @@ class Cost:
         size, batch: H = W in pixels, and the images of a batch.
         dtype: of the network; where that is half a precision the chain is in float32.
         compiled: the prior is `NetworkPrior.fast`.
+        clock: see `Marks`.
         bare_ms, step_ms: medians; `gradient` says whether both hold the gradient with respect to x.
         overhead_ratio: median over the pairs of step / bare.
         images_per_second: batch over the time of a whole chain of `evaluations` steps at their medians.
@@ -136,6 +145,7 @@ class Cost:
     step_spread: tuple[float, float]
     ratio_spread: tuple[float, float]
     start_ms: float
+    clock: str
     machine: str
     notes: list[str] = field(default_factory=list)
 
@@ -229,6 +239,7 @@ def measure(
                 step_spread=quartiles(taken),
                 ratio_spread=quartiles(ratios),
                 start_ms=max(0.0, before + sum(step for _, _, step in first) - usual),
+                clock=clock.marks.clock,
                 machine=machine(device),
                 notes=notes,
             )

@@ -1253,6 +1253,10 @@ def bench(
     task: Annotated[str, typer.Option(help="What was done to the images.")] = "inpaint_box",
     steps: Steps = STEPS,
     pairs: Annotated[int, typer.Option(help="Steps to measure, each with the bare network just before it.")] = 30,
+    growth: Annotated[
+        Path | None,
+        typer.Option(help="Instead: how cost grows, as plots in this folder, for one network.", show_default=False),
+    ] = None,
     device: Device = "cpu",
     json_: Json = False,
 ) -> None:
@@ -1271,6 +1275,9 @@ def bench(
         raise Usage(f"--pairs and --steps must be 1 or more; got {pairs} and {steps}.")
     where = device_of(device)
     priors = {name: benches.network_of(name, prior_file, where) for name in names_of(networks, "--networks")}
+    if growth is not None:
+        grow(priors, growth, where)
+        return
     with usage():
         for prior in priors.values():
             for size in pixels:
@@ -1305,6 +1312,31 @@ def bench(
     results.print("  ∇: with the gradient with respect to x; ±: half of the way between the quartiles", soft_wrap=True)
     for note in sorted({note for row in rows for note in row.notes}):
         results.print(f"  {_escape(note)}", soft_wrap=True)
+
+
+def grow(priors: dict[str, Any], out: Path, device: Any) -> None:
+    """The curves of one network: plots, numbers, and the slope of each."""
+    from rich.table import Table
+
+    from teachdiff import growth
+
+    if len(priors) > 1:
+        raise Usage(f"--growth draws the curves of one network; got {', '.join(priors)}.")
+    writable(out)
+    results, messages = consoles()
+    with progress_bar(messages) as bar:
+        whole = bar.add_task("growth", total=len(growth.AXES))
+        (prior,) = priors.values()
+        points = growth.grow(prior, growth.Plan(), lambda axis: bar.advance(whole))
+    table = Table(title="Slope of log(cost) over log(value): 1 is linear growth, 0 is none", title_justify="left")
+    for column in ("axis", "curve", "seconds", "memory"):
+        table.add_column(column, justify="right" if column in ("seconds", "memory") else "left")
+    for (axis, series), own in growth.curves(points).items():
+        slopes = (growth.slope(own, lambda p: p.seconds), growth.slope(own, lambda p: p.peak_memory))
+        table.add_row(growth.AXES[axis], series, *map(figure, slopes))
+    results.print(table)
+    for path in growth.write(out, points, device):
+        results.print(f"Written: {path}", soft_wrap=True)
 
 
 def counts_of(text: str, option: str) -> list[int]:

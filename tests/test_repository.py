@@ -28,7 +28,7 @@ LAYERS = [
     {"baselines", "exactness"},
     {"compare"},
     {"bench", "experiment"},
-    {"judge", "reproduce", "tune"},
+    {"growth", "judge", "reproduce", "tune"},
     {"testing"},
     {"course"},
     {"tour"},

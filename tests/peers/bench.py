@@ -33,7 +33,7 @@ ZETA = 1.0
 
 @dataclass(frozen=True)
 class World:
-    """What every contestant is given: the network (timed or not), what it predicts, the problem, the chain's start."""
+    """What each contestant is given: the network (timed or not), what it predicts, the problem, the chain's start."""
 
     network: Any
     prediction: str
@@ -241,7 +241,7 @@ def compete(world: World, rounds: int) -> list[Result]:
         for result in results:
             before, found = clock.time(lambda result=result: result.contestant.sample(timed, False))
             kind = any(gradient for gradient, _, _ in found)
-            bare = statistics.median(b for gradient, b, _ in found if gradient == kind)
+            bare = statistics.fmean(b for gradient, b, _ in found if gradient == kind)
             chain = before + sum(step for _, _, step in found)
             result.chains.append(chain)
             result.units.append(chain / (world.steps * bare))
