@@ -61,11 +61,12 @@ def test_checkpointing_changes_no_answer():
 
 
 def test_checkpointing_saves_memory():
-    peaks = [
-        growth.peak_of(growth.chain(attentive(on, torch.device("cpu")), "dps", 64, 1, 1), torch.device("cpu"))[0]
-        for on in (False, True)
-    ]
-    assert peaks == [None, None] or peaks[1] < 0.8 * peaks[0]
+    cpu, peaks = torch.device("cpu"), []
+    for on in (False, True):
+        run = growth.chain(attentive(on, cpu), "dps", 64, 1, 1)
+        run()
+        peaks.append(growth.peak_of(run, cpu)[0])
+    assert peaks == [None, None] or peaks[1] < 0.75 * peaks[0]
 
 
 def point(value, seconds=1.0, memory=None):
