@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from teachdiff.checks import check_name
-from teachdiff.compare import method_options
+from teachdiff.compare import RESTORING, method_options
 from teachdiff.faces import portraits
 from teachdiff.methods import METHODS
 from teachdiff.operators.base import check_count
@@ -34,7 +34,8 @@ from teachdiff.priors.network import NetworkPrior
 from teachdiff.problems import make_operator, observe
 from teachdiff.settings import STEPS
 
-ASKING = [name for name in METHODS if name != "admm_tv"]  # total variation asks no network
+# Total variation asks no network, and Dirac a restorer's.
+ASKING = [name for name in METHODS if name not in ("admm_tv", *RESTORING)]
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SIGMA = 0.1  # of the measurement, in [-1, 1] units
 

@@ -63,10 +63,10 @@ def test_checkpointing_changes_no_answer():
 def test_checkpointing_saves_memory():
     cpu, peaks = torch.device("cpu"), []
     for on in (False, True):
-        run = growth.chain(attentive(on, cpu), "dps", 64, 1, 1)
+        run = growth.chain(attentive(on, cpu), "dps", 96, 1, 1)
         run()
         peaks.append(growth.peak_of(run, cpu)[0])
-    assert peaks == [None, None] or peaks[1] < 0.75 * peaks[0]
+    assert peaks == [None, None] or peaks[1] < 0.75 * peaks[0], peaks
 
 
 def point(value, seconds=1.0, memory=None):
