@@ -238,6 +238,55 @@ def test_torchrun_gives_the_same_figures_and_goes_on_where_more_processes_stoppe
     assert all(kept.get((r["task"], r["image"], r["method"]), r["seconds"]) == r["seconds"] for r in again)
 
 
+# The command line, but the process of rank 1 dies by SIGKILL while it writes its fourth row.
+DYING = """
+import os, signal
+import teachdiff.cli, teachdiff.files
+
+replace, written = os.replace, []
+
+def dying(part, path):
+    if os.path.basename(path) == "rows-1.jsonl":
+        written.append(path)
+        if len(written) == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+    replace(part, path)
+
+teachdiff.files.os.replace = dying
+teachdiff.cli.main()
+"""
+
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
+@pytest.mark.parametrize("launcher", ["fork", pytest.param("torchrun", marks=pytest.mark.slow)])
+def test_a_process_that_is_killed_costs_the_row_that_it_was_writing(tmp_path, five, launcher):
+    """kill -9 of one of two processes: the run ends with an error, and the same command goes on to the same table."""
+    arguments, environment = five
+    (tmp_path / "dying.py").write_text(DYING)
+    if launcher == "torchrun":
+        killed, again = [*TORCHRUN, "dying.py", *arguments], [*TORCHRUN, "-m", "teachdiff", *arguments]
+        killed, again = ([*line, "--out", "out2"] for line in (killed, again))
+    else:
+        killed = ["-c", FORK.replace("teachdiff.cli.main()", "exec(open('dying.py').read())"), "2", *arguments]
+        again = ["-c", FORK, "2,1", *arguments]  # and once with one process
+    done = subprocess.run(
+        [sys.executable, *killed], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode != 0
+    assert not (tmp_path / "out2" / "results.json").exists()
+    left = [json.loads(x)["row"] for x in (tmp_path / "out2" / "rows-1.jsonl").read_text().splitlines()]
+    assert len(left) == 3
+    launch(again, environment, tmp_path)
+    rows = rows_in(tmp_path / "out2")
+    seconds = {(r["task"], r["image"], r["method"]): r["seconds"] for r in rows}
+    assert all(seconds[r["task"], r["image"], r["method"]] == r["seconds"] for r in left)  # not computed anew
+    if launcher == "torchrun":
+        launch(["-m", "teachdiff", *arguments, "--out", "out1"], environment, tmp_path)
+    assert figures(rows) == figures(rows_in(tmp_path / "out1"))
+
+
 def test_files_are_whole_or_not_there(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "a.json", float("nan"))
