@@ -278,7 +278,7 @@ ATTACKS = {
     ),
     "writes into the grader": Attack("OSError: -1", f"raise OSError(ctypes.CDLL(None).process_vm_writev({os.getpid()}, 0, 0, 0, 0, 0))"),
     "new namespaces": Attack("OSError: -1", "raise OSError(ctypes.CDLL(None).unshare(0x10000000))"),
-    "becomes root": Attack("PermissionError", "os.setuid(0) if os.getuid() else open('/etc/shadow', 'a')\nopen('/etc/shadow', 'a')"),
+    "becomes root": Attack("PermissionError|Read-only", "os.setuid(0) if os.getuid() else open('/etc/shadow', 'a')\nopen('/etc/shadow', 'a')"),
     "more memory": Attack("ValueError|PermissionError", "import resource\nresource.setrlimit(resource.RLIMIT_AS, (-1, -1))"),
     # leaving something
     "a file in /tmp": Attack("Read-only|No such file", "open('/tmp/left', 'w')"),
