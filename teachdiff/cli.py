@@ -1018,15 +1018,19 @@ def train(
     where = device_of(device)
     from teachdiff.priors.train import read_config
     from teachdiff.priors.train import train as run
+    from teachdiff.shards import this_shard
 
     with usage():
         settings = read_config(config)
     writable(out)
     from rich.progress import TextColumn
 
-    results, messages = consoles()
     begun, first, last, mean = 0.0, 0, 0, 0.0
-    with progress_bar(messages, TextColumn("loss {task.fields[loss]:.4f}, {task.fields[speed]:.0f} images/s")) as bar:
+    columns = TextColumn("loss {task.fields[loss]:.4f}, {task.fields[speed]:.0f} images/s")
+    with this_shard(where) as shard, progress_bar(consoles(shard.rank)[1], columns) as bar:
+        results, messages = consoles(shard.rank)
+        with usage():
+            shard.part(settings.batch)
         task = bar.add_task(settings.name, total=settings.steps, loss=0.0, speed=0.0)
 
         def on_step(step: int, loss: float) -> None:
@@ -1044,8 +1048,10 @@ def train(
                 messages.print(line, soft_wrap=True)
 
         line = f"teachdiff train {config} --out {out} --device {device}"
+        if shard.world > 1:
+            line = f"torchrun --nproc-per-node {shard.world} -m {line}"
         try:
-            done = run(settings, out, device=where, on_step=on_step, command=line)
+            done = run(settings, out, device=where, shard=shard, on_step=on_step, command=line)
         except KeyboardInterrupt as error:
             kept = max(first - 1, last // settings.checkpoint_every * settings.checkpoint_every)
             goes_on = f"{out / 'checkpoint.pt'} holds step {kept}; the same command goes on from there"

@@ -5,6 +5,8 @@
 starts three. An image is computed alone, from a seed of its own, by whichever process has it, so the number of
 processes changes no bit of it. Results go through files; the processes only wait for each other (gloo, so that
 no GPU is needed).
+
+Training is shared in another way: of each batch process r takes the r-th of n equal parts, and gradients are averaged.
 """
 
 import os
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import torch
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,35 @@ class Shard:
         if self.world > 1:
             torch.distributed.barrier()
 
+    def part(self, count: int) -> slice:
+        """Of a batch, the part that is computed here.
+
+        Raises:
+            ValueError: it has no equal parts for each process.
+        """
+        if count % self.world:
+            raise ValueError(f"a batch of {count} has no equal parts for {self.world} processes; take a multiple.")
+        size = count // self.world
+        return slice(self.rank * size, (self.rank + 1) * size)
+
+    def mean(self, x: Tensor) -> Tensor:
+        """The mean of x over the processes, the same in each."""
+        if self.world > 1:
+            torch.distributed.all_reduce(x)
+            x = x / self.world
+        return x
+
 
 ALONE = Shard()
 
 
 @contextmanager
-def this_shard() -> Iterator[Shard]:
+def this_shard(exchange: torch.device | None = None) -> Iterator[Shard]:
     """What RANK and WORLD_SIZE, which torchrun sets, say that this process shall do; without them, everything.
+
+    Arguments:
+        exchange: where the tensors lie that the processes will exchange, if they do more than wait for each other: on
+            GPUs they go through nccl.
 
     torchrun gives each of several processes one thread, unless OMP_NUM_THREADS says otherwise. The same is done
     here for a single one: sums over threads round otherwise.
@@ -65,7 +90,11 @@ def this_shard() -> Iterator[Shard]:
         yield ALONE
         return
     # the slowest process may have an image more than the others, and an image may take hours
-    torch.distributed.init_process_group("gloo", rank=rank, world_size=world, timeout=timedelta(days=30))
+    on_gpus = exchange is not None and exchange.type == "cuda"
+    torch.distributed.init_process_group(
+        "nccl" if on_gpus else "gloo", rank=rank, world_size=world, timeout=timedelta(days=30),
+        device_id=exchange if on_gpus else None,
+    )  # fmt: skip
     try:
         yield Shard(rank, world)
     finally:

@@ -35,13 +35,16 @@ from teachdiff.priors.unet import UNet
 from teachdiff.problems import make_degradation
 from teachdiff.schedules import noised
 
+WHOLE = slice(None)
+
 
 class Example(NamedTuple):
-    """What the network is asked: `network(x, time)`, and the loss of its answer."""
+    """What the network is asked: `network(x, time)`, and the loss of its answer, or of its answer to a part of it:
+    `loss(network(x[part], time[part]), part)`."""
 
     x: Tensor
     time: Tensor
-    loss: Callable[[Tensor], Tensor]
+    loss: Callable[..., Tensor]
 
 
 class Objective(Protocol):
@@ -78,7 +81,11 @@ class PriorObjective:
         epsilon = torch.from_numpy(rng.standard_normal(x0.shape, np.float32)).to(x0.device)
         x_t = noised(self.schedule, x0, t, epsilon)
         target = epsilon if self.prediction == "epsilon" else v_from_x0_hat(x0, x_t, self.schedule.at(t, x0))
-        return Example(x_t, (t - 1).to(x0.device), lambda answer: (answer - target).square().mean())
+
+        def loss(answer: Tensor, part: slice = WHOLE) -> Tensor:
+            return (answer - target[part]).square().mean()
+
+        return Example(x_t, (t - 1).to(x0.device), loss)
 
     def save(self, path: Path, network: UNet, about: dict[str, Any]) -> None:
         described = {"name": self.name, "T": self.schedule.T}
@@ -115,9 +122,12 @@ class DiracObjective:
         y_t = self.degradation(x0, t) + sigma * z
         tau = (t - self.delta).clamp(min=0)
         target, weight = self.degradation(x0, tau), (self.degradation.sigma_max / sigma).square()
-        return Example(
-            y_t, TIME * t, lambda answer: (weight * (self.degradation(answer + y_t, tau) - target).square()).mean()
-        )
+
+        def loss(answer: Tensor, part: slice = WHOLE) -> Tensor:
+            ahead = self.degradation(answer + y_t[part], tau[part])
+            return (weight[part] * (ahead - target[part]).square()).mean()
+
+        return Example(y_t, TIME * t, loss)
 
     def save(self, path: Path, network: UNet, about: dict[str, Any]) -> None:
         shape = self.degradation.input_shape

@@ -2,7 +2,7 @@
 
 What is learned is said in `teachdiff.priors.objectives`. Everything random in step i comes from
 `SeedSequence([seed, i])`: a run that was killed and resumed draws what an undisturbed one would have
-drawn, and ends at the same weights.
+drawn, and ends at the same weights. Several processes draw the same batch; each learns from its part.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from teachdiff.checks import check_name
 from teachdiff.data import image_arrays, portraits, resize_array
@@ -24,6 +24,7 @@ from teachdiff.priors.checkpoints import SCHEDULES, load_prior
 from teachdiff.priors.network import NetworkPrior
 from teachdiff.priors.objectives import DiracObjective, Objective, PriorObjective
 from teachdiff.priors.unet import UNet
+from teachdiff.shards import ALONE, Shard
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,6 +193,7 @@ def train(
     out: str | Path,
     *,
     device: torch.device | str = "cpu",
+    shard: Shard = ALONE,
     on_step: Callable[[int, float], None] | None = None,
     command: str = "",
 ) -> Path:
@@ -199,17 +201,21 @@ def train(
 
     `out/checkpoint.pt` is replaced atomically every `checkpoint_every` steps; a run that is stopped
     in between repeats the steps since then. It may be resumed with another number of `steps` as
-    long as the fall of the learning rate has not begun; other changes of the config are refused.
+    long as the fall of the learning rate has not begun; other changes of the config are refused. Nor does it matter
+    how many processes go on; all must see the same folder.
 
     Arguments:
+        shard: this process among several (see `teachdiff.shards`). They average their gradients, so that the batch is
+            `config.batch` images in all, and the first of them writes.
         on_step: called as `on_step(step, loss)` after each step, for a progress bar.
         command: the command line, for the model card.
 
     Raises:
-        ValueError: the checkpoint there belongs to another config or is damaged.
+        ValueError: the checkpoint there belongs to another config or is damaged; the batch has no equal parts for
+            each process, or they see other checkpoints.
         FloatingPointError: the loss is no longer finite.
     """
-    out = Path(out)
+    out, own = Path(out), shard.part(config.batch)
     out.mkdir(parents=True, exist_ok=True)
     device = torch.device(device)
     torch.manual_seed(config.seed)
@@ -222,6 +228,9 @@ def train(
     objective, source = config.objective(), training_source(config)
     state = _Progress(out / "checkpoint.pt", config, network, average, optimizer)
     first = state.load()
+    if shard.mean(torch.tensor(float(first), device=device)) != first:
+        raise ValueError(f"the processes see other checkpoints in {out}: give a folder that all of them share.")
+    learner = network if shard.world == 1 else nn.parallel.DistributedDataParallel(network)
     begun = time.monotonic()
     for step in range(first, config.steps):
         rng = np.random.default_rng(np.random.SeedSequence([config.seed, step]))
@@ -229,10 +238,11 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config, step)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            answer = network(x.contiguous(memory_format=torch.channels_last), t)
-        loss = loss_of(answer.float())
-        if not math.isfinite(loss.item()):
-            raise FloatingPointError(f"the loss is {loss.item()} at step {step}; lower learning_rate.")
+            answer = learner(x[own].contiguous(memory_format=torch.channels_last), t[own])
+        loss = loss_of(answer.float(), own)
+        whole = shard.mean(loss.detach().clone()).item()
+        if not math.isfinite(whole):
+            raise FloatingPointError(f"the loss is {whole} at step {step}; lower learning_rate.")
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -242,14 +252,16 @@ def train(
             for key, value in network.state_dict().items():
                 average[key].lerp_(value, 1 - keep)
         if on_step:
-            on_step(step + 1, loss.item())
-        if (step + 1) % config.checkpoint_every == 0 or step + 1 == config.steps:
+            on_step(step + 1, whole)
+        if shard.rank == 0 and ((step + 1) % config.checkpoint_every == 0 or step + 1 == config.steps):
             state.save(step + 1, begun)
-    network.load_state_dict(average)
     done = out / f"{config.name}.safetensors"
-    about = {"steps": config.steps, "licence": config.licence, "data": Path(config.data).name}
-    objective.save(done, network, about)
-    write_card(out / f"{config.name}.md", config, objective, network, state.seconds, command)
+    if shard.rank == 0:
+        network.load_state_dict(average)
+        about = {"steps": config.steps, "licence": config.licence, "data": Path(config.data).name}
+        objective.save(done, network, about)
+        write_card(out / f"{config.name}.md", config, objective, network, state.seconds, command)
+    shard.wait()
     return done
 
 
