@@ -95,17 +95,17 @@ def save_reader(path: str | Path, network: Reader) -> None:
 
 
 @cache
-def load_reader(path: Path = BUNDLED) -> Reader:
+def load_reader(path: str | Path = BUNDLED) -> Reader:
     """The reader that comes along, or another, in float32.
 
     Raises:
         ValueError: the file is no reader, or damaged.
     """
-    tensors, metadata = read_tensors(path)
+    tensors, metadata = read_tensors(Path(path))
     if json.loads(metadata.get("teachdiff", "{}")).get("format") != FORMAT:
         raise ValueError(f"{path} holds no reader of portraits ({FORMAT}).")
     network = Reader()
-    load_strictly(network, tensors, path)
+    load_strictly(network, tensors, Path(path))
     return network.requires_grad_(False).eval()
 
 

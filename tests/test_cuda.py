@@ -21,8 +21,9 @@ from teachdiff.priors.gaussian import GaussianPrior
 from teachdiff.priors.guided import GuidedUNet
 from teachdiff.priors.mixture import GaussianMixturePrior
 from teachdiff.priors.network import NetworkPrior
+from teachdiff.priors.restorer import NetworkRestorer
 from teachdiff.priors.unet import UNet
-from teachdiff.problems import TASKS, InverseProblem
+from teachdiff.problems import DEGRADATIONS, TASKS, InverseProblem
 
 SHAPE = (3, 16, 16)
 FLOAT32, BFLOAT16 = 2e-4, 0.05
@@ -70,14 +71,21 @@ PRIORS = {
 }
 
 
+def network_for(method, task):
+    """The U-Net as a prior, or, for dirac, as the restorer of the task."""
+    if method == "dirac":
+        return NetworkRestorer(with_weights(UNet(3, (8, 8))), task, SHAPE, {})
+    return PRIORS["unet"]()
+
+
 def on(prior, device, dtype=None):
     """Exact priors follow the images that they are asked about."""
-    return prior.to(device, dtype) if isinstance(prior, NetworkPrior) else prior
+    return prior.to(device, dtype) if isinstance(prior, NetworkPrior | NetworkRestorer) else prior
 
 
 def restored(method, task, device, dtype=None):
     """On a device, from a measurement that was made on the CPU."""
-    prior = on(PRIORS["unet"](), device, dtype)
+    prior = on(network_for(method, task), device, dtype)
     operator = make_operator(task, SHAPE)
     x0 = torch.rand(2, *SHAPE, generator=torch.Generator().manual_seed(1)) * 2 - 1
     problem = InverseProblem(operator, observe(operator, x0, sigma=0.1, seed=3).y.to(device), 0.1)
@@ -101,9 +109,13 @@ def exact():
 
 
 # A diagonal through methods and tasks tries every body on a CPU.
-DIAGONAL = [(method, list(TASKS)[i % len(TASKS)]) for i, method in enumerate(METHODS)]
-EVERYWHERE = [pytest.param(m, t, "cuda", marks=pytest.mark.cuda, id=f"{m}-{t}-cuda") for m in METHODS for t in TASKS]
+TASKS_OF = {method: list(DEGRADATIONS if method == "dirac" else TASKS) for method in METHODS}
+DIAGONAL = [(method, tasks[i % len(tasks)]) for i, (method, tasks) in enumerate(TASKS_OF.items())]
+PAIRS = [(method, task) for method, tasks in TASKS_OF.items() for task in tasks]
+EVERYWHERE = [pytest.param(m, t, "cuda", marks=pytest.mark.cuda, id=f"{m}-{t}-cuda") for m, t in PAIRS]
 HERE = [pytest.param(m, t, "cpu", id=f"{m}-{t}-cpu") for m, t in DIAGONAL]
+# A restorer computes in the precision of its network, and dirac in float32.
+BFLOAT16_CASES = [case for case in EVERYWHERE + HERE if case.values[0] != "dirac"]
 
 
 @pytest.mark.parametrize(("method", "task", "device"), EVERYWHERE + HERE)
@@ -111,7 +123,7 @@ def test_every_method_on_every_task_in_float32(exact, method, task, device):
     require_close(restored(method, task, device), restored(method, task, "cpu"), FLOAT32)
 
 
-@pytest.mark.parametrize(("method", "task", "device"), EVERYWHERE + HERE)
+@pytest.mark.parametrize(("method", "task", "device"), BFLOAT16_CASES)
 def test_every_method_with_a_bfloat16_network(exact, method, task, device):
     """Beside the same network in bfloat16 on the CPU; and the two are not the float32 network."""
     here = restored(method, task, "cpu", torch.bfloat16)
@@ -191,7 +203,7 @@ def alive(method, prior, steps):
 
 @pytest.mark.parametrize("method", WALKING)
 def test_a_longer_chain_keeps_no_more(method):
-    prior = PRIORS["unet"]()
+    prior = network_for(method, "inpaint_box")
     assert alive(method, prior, 16) < alive(method, prior, 4) + IMAGE
 
 
@@ -216,7 +228,7 @@ def test_what_is_kept_would_be_noticed(of):
 @pytest.mark.cuda
 @pytest.mark.parametrize("method", WALKING)
 def test_a_longer_chain_needs_no_more_of_a_gpu(method):
-    prior = PRIORS["unet"]().to("cuda")
+    prior = network_for(method, "inpaint_box").to("cuda")
     problem = observe(make_operator("inpaint_box", SHAPE), torch.zeros(4, *SHAPE, device="cuda"), sigma=0.1)
     METHODS[method](prior, problem, **options_of(method, 4))  # tables and workspaces
     peaks = []

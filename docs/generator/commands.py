@@ -4,6 +4,7 @@ import html
 import re
 import types
 import typing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,27 @@ VALUES = {str: "TEXT", int: "N", float: "NUMBER", Path: "PATH"}
 
 
 def commands() -> dict[str, Any]:
-    """The commands of teachdiff by name, as click has them."""
+    """The commands of teachdiff by name, "course list" for one of a group, as click has them."""
     from teachdiff.cli import app
 
-    group: Any = typer.main.get_command(app)
-    return dict(group.commands)
+    return dict(_flat("", typer.main.get_command(app)))
+
+
+def _flat(prefix: str, group: Any) -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _flat(f"{prefix}{name} ", command)
+        else:
+            yield prefix + name, command
+
+
+def anchor_of(name: str) -> str:
+    return name.replace(" ", "-")
 
 
 def page() -> str:
     listed = commands()
-    names = ", ".join(f"[`{name}`](#{name})" for name in listed)
+    names = ", ".join(f"[`{name}`](#{anchor_of(name)})" for name in listed)
     return "\n".join([
         "# The command line",
         "",
@@ -49,7 +61,7 @@ def _command(name: str, command: Any) -> list[str]:
         f'<th scope="col">default</th></tr></thead><tbody>{rows}</tbody></table>'
     )
     return [
-        f"## {name} {{ #{name} }}",
+        f"## {name} {{ #{anchor_of(name)} }}",
         "",
         f'<div class="highlight"><pre tabindex="0"><code>{html.escape(usage)}</code></pre></div>',
         "",
@@ -85,7 +97,8 @@ def _type(hint: Any) -> type:
 def _parameter(name: str, parameter: Any, kind: type) -> str:
     argument = parameter.param_type_name == "argument"
     spelled = [parameter.name.upper()] if argument else [*parameter.opts, *parameter.secondary_opts]
-    anchor = f"{name}-{spelled[0].lower()}" if argument else f"{name}{max(spelled, key=len)}"
+    place = anchor_of(name)
+    anchor = f"{place}-{spelled[0].lower()}" if argument else f"{place}{max(spelled, key=len)}"
     shown = ", ".join(f"<code>{html.escape(word)}</code>" for word in spelled)
     value = "" if argument or kind is bool else f" <small>{parameter.metavar or VALUES[kind]}</small>"
     several = " (may be given several times)" if getattr(parameter, "multiple", False) else ""

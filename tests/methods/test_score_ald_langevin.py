@@ -1,5 +1,7 @@
 """ScoreALD as first published, by annealed Langevin moves: its exact law, where it settles, the released weight."""
 
+import math
+
 import pytest
 import torch
 from gaussian_case import SHAPE, N, World, random
@@ -67,8 +69,9 @@ def test_many_moves_at_one_level_reach_the_widened_law_that_is_proved(seed):
     likelihood = A.mT / (world.sigma**2 + gamma**2 * variance)
     precision = torch.linalg.inv(world.cov + variance * I)
     P = precision + likelihood @ A
+    moves = math.ceil(25 / (eta * torch.linalg.eigvalsh(P).min().item()))  # the slowest direction keeps e^-25
     mean, cov = output_law(
-        langevin, world.prior, world.problem, steps=[t], inner=500, gamma=gamma, step_size=c
+        langevin, world.prior, world.problem, steps=[t], inner=moves, gamma=gamma, step_size=c
     )
     b = precision @ world.mean + likelihood @ world.problem.y.flatten()
     torch.testing.assert_close(mean.flatten(), torch.linalg.solve(P, b), rtol=1e-7, atol=1e-7)
