@@ -13,6 +13,7 @@ from derivations import ledger, registry, symbols
 from derivations.checker import Derivation, Induction, Step
 from derivations.ledger import Row
 from docs.generator import source, words
+from docs.generator.roles import to_markdown
 
 DOCS = Path(__file__).parents[1]
 KINDS = {
@@ -106,8 +107,6 @@ def introduction(theorem: Derivation) -> list[str]:
     first = next(d for d in registry.everything().values() if d.name.split(".")[0] == theorem.name.split(".")[0])
     if theorem is not first:
         return [f"The idea stands with [{title(first)}]({first.name}.md).", ""]
-    from docs.math_roles import to_markdown
-
     blocks = re.split(r"\n\s*\n", to_markdown(inspect.getdoc(module) or "").split("\n", 1)[1].strip())
     return ["## The idea", "", "\n\n".join(map(_markdown, blocks)), ""]
 
