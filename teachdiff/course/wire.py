@@ -142,7 +142,8 @@ def _value(tree: Any, arrays: bytes, depth: int) -> Any:
         if dtype not in ITEM or math.prod(shape) * ITEM[dtype] != len(data):
             raise NotPlain("an array's dtype, shape and bytes must fit each other")
         array = np.frombuffer(data, dtype=dtype).reshape(shape)
-        return array.view(np.uint8) != 0 if dtype == "|b1" else array.copy()
+        # Bytes beyond 0 and 1 are no booleans; a comparison of an array without axes gives a scalar.
+        return np.asarray(array.view(np.uint8) != 0) if dtype == "|b1" else array.copy()
     raise NotPlain("a container of an unknown name")
 
 
