@@ -180,7 +180,7 @@ def files_of(assignment: Assignment, solved: bool = False) -> dict[str, str]:
 #: The rooms of the library that an answer may use: no oracle, no law, no other road to a result.
 ROOMS = (
     "bases", "checks", "data", "faces", "files", "methods", "metrics", "noise", "operators", "predictions", "priors",
-    "problems", "schedules", "tables",
+    "problems", "schedules", "shards", "tables",
 )  # fmt: skip
 
 
