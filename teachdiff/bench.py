@@ -248,13 +248,13 @@ def measure(
     return rows
 
 
-def problem_for(prior: NetworkPrior, task: str, size: int, batch: int):
-    """A task done to `batch` portraits in the channels, dtype and device of a network."""
+def problem_for(prior: NetworkPrior, task: str, size: int, batch: int, **options: Any):
+    """A task, with its options, done to `batch` portraits in the channels, dtype and device of a network."""
     weight = next(prior.network.parameters())
     truth = portraits(batch, size).to(weight.device, torch.promote_types(weight.dtype, torch.float32))
     channels = getattr(prior.network, "config", {}).get("image_channels", 3)
     truth = truth.mean(1, keepdim=True).expand(-1, channels, -1, -1) if channels != 3 else truth
-    return observe(make_operator(task, (channels, size, size)), truth, SIGMA)
+    return observe(make_operator(task, (channels, size, size), **options), truth, SIGMA)
 
 
 def network_of(name: str, find: Callable[[str], Path], device: torch.device) -> NetworkPrior:

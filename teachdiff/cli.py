@@ -25,6 +25,7 @@ import typer
 
 from teachdiff.course import commands as course_commands
 from teachdiff.course import grading_commands
+from teachdiff.course.commands import Usage
 from teachdiff.settings import SIGMA, STEPS
 
 if TYPE_CHECKING:
@@ -80,10 +81,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.
 # What goes wrong, and how it is said
 
 
-class Usage(Exception):
-    """Asked for wrongly: exit code 2."""
-
-
 class Failure(Exception):
     """Could not be done: exit code 1."""
 
@@ -95,7 +92,7 @@ def command(f: Callable[..., None], to: typer.Typer = app) -> Callable[..., None
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             f(*args, **kwargs)
-        except (Usage, course_commands.Usage) as error:
+        except Usage as error:
             stop(f"{error}", 2)
         except Failure as error:
             stop(f"{error}", 1)
@@ -247,16 +244,12 @@ def restorers_of(
         shape: (C, H, W) of the images.
         sigma: in [-1, 1] units.
     """
-    from teachdiff.compare import RESTORING, file_digest
+    from teachdiff.compare import RESTORING, check_suits, file_digest
 
     needy = [method for method in methods if method in RESTORING]
     if not needy:
         return {}
-    import torch
-
-    from teachdiff.methods.dirac import check_restorer
     from teachdiff.priors.restorer import bundled_restorers, load_restorer
-    from teachdiff.problems import InverseProblem, make_operator
 
     bundled = bundled_restorers()
     found = {}
@@ -275,8 +268,7 @@ def restorers_of(
         if task not in found:
             raise Usage(f"{needy[0]} needs a restorer for {task}, too; --restorer gives one for {', '.join(found)}.")
         with usage():
-            nothing = torch.zeros(1, *shape, device=device)
-            check_restorer(found[task][0], InverseProblem(make_operator(task, shape), nothing, sigma))
+            check_suits(found[task][0], task, sigma, device)
     return found
 
 

@@ -23,6 +23,7 @@ from teachdiff.baselines import BASELINES
 from teachdiff.checks import check_images, check_name
 from teachdiff.files import atomic
 from teachdiff.methods import METHODS
+from teachdiff.methods.dirac import check_restorer
 from teachdiff.metrics import MetricUnavailable, consistency, lpips_distance, psnr, ssim
 from teachdiff.noise import sample_seeds
 from teachdiff.problems import TASKS, InverseProblem, make_operator, observe
@@ -115,6 +116,17 @@ class Case:
 
 
 # One method
+
+
+def check_suits(restorer: Any, task: str, sigma: float, device: Any) -> None:
+    """The restorer is one for measurements of a task, at its own image shape, with this sigma (in [-1, 1] units).
+
+    Raises:
+        ValueError: it undoes another operator, or another sigma.
+    """
+    shape = restorer.degradation.input_shape
+    nothing = torch.zeros(1, *shape, device=device)
+    check_restorer(restorer, InverseProblem(make_operator(task, shape), nothing, sigma))
 
 
 def model_of(prior, method: str, task: str, restorers: Mapping[str, Any]):

@@ -13,15 +13,13 @@ from typing import Any
 
 import torch
 
-from teachdiff.bench import SIGMA, Marks, machine, peak_of, problem_for
+from teachdiff.bench import Marks, machine, peak_of, problem_for
 from teachdiff.compare import method_options
-from teachdiff.faces import portraits
 from teachdiff.files import atomic, write_json
 from teachdiff.methods import METHODS
 from teachdiff.operators.base import check_count
 from teachdiff.priors.guided import GuidedUNet
 from teachdiff.priors.network import NetworkPrior
-from teachdiff.problems import make_operator, observe
 from teachdiff.schedules import linear
 
 AXES = {
@@ -91,10 +89,8 @@ def chain(
     prior: NetworkPrior, method: str, side: int, batch: int, steps: int, kept: float | None = None
 ) -> Callable[[], Any]:
     """A chain of a method on a box that is missing, or with only a share of the pixels kept."""
-    problem = problem_for(prior, "inpaint_box", side, batch)
-    if kept is not None:
-        mask = make_operator("inpaint_random", problem.operator.input_shape, drop=1 - kept)
-        problem = observe(mask, portraits(batch, side).to(problem.y), SIGMA)
+    mask: dict[str, Any] = {"task": "inpaint_box"} if kept is None else {"task": "inpaint_random", "drop": 1 - kept}
+    problem = problem_for(prior, size=side, batch=batch, **mask)
     options = method_options(method, "inpaint_box", prior.schedule.T, steps, problem.operator.input_shape)
     function: Any = METHODS[method]
     return lambda: function(prior, problem, **options)

@@ -15,18 +15,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from teachdiff import schedules
 from teachdiff.baselines import BASELINES
-from teachdiff.compare import FIGURES, RESTORING, Row, Strip, contact_sheet, file_digest, mean_and_error
+from teachdiff.compare import FIGURES, RESTORING, Row, Strip, check_suits, contact_sheet, file_digest, mean_and_error
 from teachdiff.data import load_image, photographs, to_array
 from teachdiff.experiment import EVERYDAY, Experiment, default_size, held_out
 from teachdiff.methods import METHODS
-from teachdiff.methods.dirac import check_restorer
 from teachdiff.priors.restorer import NetworkRestorer, bundled_restorers, load_restorer
-from teachdiff.problems import InverseProblem, make_operator
 from teachdiff.published import TABLES, Claim, Line, Table
 from teachdiff.shards import ALONE, Shard
 
@@ -136,7 +133,7 @@ def bundled_for(prior: str, task: str, shape: Sequence[int], sigma: float, devic
     if path is None:
         raise ValueError(f"no restorer comes along for {task} and the prior {prior}")
     restorer = load_restorer(path, device).at(shape)
-    check_restorer(restorer, InverseProblem(make_operator(task, shape), torch.zeros(1, *shape, device=device), sigma))
+    check_suits(restorer, task, sigma, device)
     return restorer, file_digest(path)
 
 

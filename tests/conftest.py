@@ -24,6 +24,27 @@ settings.register_profile("mutation", max_examples=10, deadline=None, derandomiz
 settings.load_profile(os.environ.get("TEACHDIFF_HYPOTHESIS") or ("ci" if os.environ.get("CI") else "dev"))
 
 
+@pytest.fixture
+def forking() -> str:
+    """Source of `in_processes(world, work)`: what torchrun does, without a Python for each process that imports torch
+    anew. Each process runs work(rank) and ends; the answer is their exit codes."""
+    return """
+import os, socket
+
+def in_processes(world, work):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    for rank in range(world):
+        if os.fork() == 0:
+            os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(world)}
+            os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+            work(rank)
+            os._exit(0)
+    return [os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(world)]
+"""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if torch.cuda.is_available():
         return

@@ -148,22 +148,17 @@ def test_one_process_is_everything(monkeypatch):
     assert all(shard.has(i) for i in range(5))
 
 
-# What torchrun does, without a Python for each process that imports torch anew: the command line's own work, forked.
+# The command line's own work, in so many processes: see `forking`.
 FORK = """
-import os, socket, sys
+import sys
 import matplotlib.figure, torch.distributed, teachdiff.cli, teachdiff.experiment
 
+def work(rank):
+    sys.argv = ["teachdiff", *sys.argv[2:], "--out", f"out{processes}"]
+    teachdiff.cli.main()
+
 for processes in map(int, sys.argv[1].split(",")):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    for rank in range(processes):
-        if os.fork() == 0:
-            os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(processes)}
-            os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-            sys.argv = ["teachdiff", *sys.argv[2:], "--out", f"out{processes}"]
-            teachdiff.cli.main()
-    if any([os.wait()[1] for _ in range(processes)]):
+    if any(in_processes(processes, work)):
         sys.exit("a process failed")
 """
 
@@ -204,9 +199,9 @@ def rows_in(folder):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
-def test_the_number_of_processes_changes_no_bit(tmp_path, five):
+def test_the_number_of_processes_changes_no_bit(tmp_path, five, forking):
     arguments, environment = five
-    printed = launch(["-c", FORK, "1,2,3", *arguments], environment, tmp_path)
+    printed = launch(["-c", forking + FORK, "1,2,3", *arguments], environment, tmp_path)
     assert printed.count("Means over 5 images") == 3  # of several processes one speaks
     one, two, three = (rows_in(tmp_path / f"out{n}") for n in (1, 2, 3))
     assert figures(one) == figures(two) == figures(three)
@@ -261,7 +256,7 @@ TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
 @pytest.mark.parametrize("launcher", ["fork", pytest.param("torchrun", marks=pytest.mark.slow)])
-def test_a_process_that_is_killed_costs_the_row_that_it_was_writing(tmp_path, five, launcher):
+def test_a_process_that_is_killed_costs_the_row_that_it_was_writing(tmp_path, five, forking, launcher):
     """kill -9 of one of two processes: the run ends with an error, and the same command goes on to the same table."""
     arguments, environment = five
     (tmp_path / "dying.py").write_text(DYING)
@@ -269,8 +264,9 @@ def test_a_process_that_is_killed_costs_the_row_that_it_was_writing(tmp_path, fi
         killed, again = [*TORCHRUN, "dying.py", *arguments], [*TORCHRUN, "-m", "teachdiff", *arguments]
         killed, again = ([*line, "--out", "out2"] for line in (killed, again))
     else:
-        killed = ["-c", FORK.replace("teachdiff.cli.main()", "exec(open('dying.py').read())"), "2", *arguments]
-        again = ["-c", FORK, "2,1", *arguments]  # and once with one process
+        dying = FORK.replace("teachdiff.cli.main()", "exec(open('dying.py').read(), globals())")
+        killed = ["-c", forking + dying, "2", *arguments]
+        again = ["-c", forking + FORK, "2,1", *arguments]  # and once with one process
     done = subprocess.run(
         [sys.executable, *killed], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
     )

@@ -13,6 +13,7 @@ from teachdiff.growth import AXES, QUICK, Point, attentive, curves, grow, read, 
 from teachdiff.priors.checkpoints import save_prior
 from teachdiff.priors.network import NetworkPrior
 from teachdiff.priors.unet import UNet
+from teachdiff.problems import make_operator
 from teachdiff.schedules import linear
 
 
@@ -47,7 +48,7 @@ def test_every_point_of_the_plan_is_run(points):
 def test_the_rank_is_that_of_the_operator(prior):
     """A mask's rank is the number of pixels that it keeps."""
     ranks = [value for axis, series, value, _ in growth.runs(prior, QUICK) if (axis, series) == ("rank", "ddrm")]
-    masks = [growth.make_operator("inpaint_random", (3, 16, 16), drop=1 - share).mask for share in QUICK.kept]
+    masks = [make_operator("inpaint_random", (3, 16, 16), drop=1 - share).mask for share in QUICK.kept]
     assert ranks == [mask.values.sum() for mask in masks]
 
 

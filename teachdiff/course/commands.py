@@ -11,8 +11,8 @@ Name = Annotated[str, typer.Argument(help="The assignment: see `teachdiff course
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
 
-class Usage(ValueError):
-    """Asked for wrongly."""
+class Usage(Exception):
+    """Asked for wrongly: exit code 2."""
 
 
 def list_(json_: Json = False) -> None:

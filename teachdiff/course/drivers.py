@@ -23,6 +23,7 @@ from torch import Tensor
 from teachdiff.bases import DenseBasis
 from teachdiff.operators.masks import Mask
 from teachdiff.operators.product import Product
+from teachdiff.priors.asked import Asked
 from teachdiff.priors.gaussian import GaussianPrior
 from teachdiff.priors.mixture import GaussianMixturePrior
 from teachdiff.problems import InverseProblem
@@ -104,21 +105,6 @@ def plain(value: Any) -> Plain:
 def call(function: Callable[..., Any], **arguments: Plain) -> Plain:
     """f(**arguments)."""
     return plain(function(**{name: thing(value) for name, value in arguments.items()}))
-
-
-class Asked:
-    """A prior that writes down at which times it was asked."""
-
-    def __init__(self, prior: Any) -> None:
-        self._prior = prior
-        self.times: list[int] = []
-
-    def denoise(self, x_t: Tensor, t: Any) -> Tensor:
-        self.times.append(int(torch.as_tensor(t).flatten()[0]))
-        return self._prior.denoise(x_t, t)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._prior, name)
 
 
 def chain(method: Callable[..., Any], prior: Plain, **arguments: Plain) -> Plain:

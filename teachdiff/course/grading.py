@@ -28,13 +28,13 @@ from teachdiff.course import registry, sandbox
 from teachdiff.course.cut import library
 from teachdiff.course.marking import mark
 from teachdiff.course.model import Assignment, Verdict
+from teachdiff.course.start import MARKER
 from teachdiff.course.submissions import NoSubmission, take
 from teachdiff.course.wire import readable
 from teachdiff.files import atomic, write_json
 
 SECRET_BYTES = 16
 PRACTICE = b""  # no secret: the visible checks, with the public draws
-MARKER = "assignment.txt"
 Result = dict[str, Any]
 
 

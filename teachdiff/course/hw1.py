@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from teachdiff.course.judging import close, levels, numbers, signal_and_variance, statement, step_numbers
+from teachdiff.course.judging import close, levels, numbers, signal_and_variance, statement, step_back, step_numbers
 from teachdiff.course.model import Answer, Assignment, Check, Cut, Exercise, Query
 from teachdiff.schedules import Schedule
 from teachdiff.testing.adapters import ScheduleView
@@ -190,18 +190,11 @@ def posterior_queries(function: str, rng: np.random.Generator) -> list[Query]:
 def judge_posterior(queries: Sequence[Query], answers: Sequence[Answer]) -> None:
     for query, answer in zip(queries, answers, strict=True):
         given = query.arguments
-        beta, left = 1 - given["alpha"], 1 - given["alpha_bar_prev"]
-        # Precisions add: x_t says x_t/√α with the variance β/α, and x_0 says √ᾱ' x_0 with the variance 1 - ᾱ'.
-        variance = left * beta / (given["alpha"] * left + beta)
         where = f"with α = {given['alpha']:.4g}, ᾱ = {given['alpha_bar']:.4g}, ᾱ_prev = {given['alpha_bar_prev']:.4g}"
         if query.function == "posterior_variance":
-            close(answer.value, variance, f"β̃_t {where}", "Bayes' rule, where precisions add")
+            close(answer.value, step_back(given)[1], f"β̃_t {where}", "Bayes' rule, where precisions add")
             continue
-        if left == 0:  # t = 1: x_0 itself
-            expected = given["x0_hat"]
-        else:
-            says = given["alpha"] ** 0.5 * given["x_t"] / beta, given["alpha_bar_prev"] ** 0.5 * given["x0_hat"] / left
-            expected = variance * (says[0] + says[1])
+        expected, _ = step_back(given, given["x_t"], given["x0_hat"])
         close(answer.value, expected, f"the mean of x_{{t-1}} {where}", "Bayes' rule, where precisions add")
 
 

@@ -1,26 +1,24 @@
 r"""Assignment 2: DDPM and DDIM, and the loop that both walk."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from teachdiff.course.judging import (
     close,
-    has_law,
+    judge_law,
+    law_queries,
     levels,
-    numbers,
     part,
-    prior_of,
-    problem_of,
-    seed_of,
     statement,
+    step_back,
     step_numbers,
-    units,
 )
 from teachdiff.course.model import Answer, Assignment, Check, Cut, Exercise, Query
 from teachdiff.testing.core import LawBroken
-from teachdiff.testing.worlds import CLOSED_FORMS, GaussianWorld
+from teachdiff.testing.worlds import GaussianWorld
 
 REVERSE, DDPM, DDIM = "reverse.py", "ddpm.py", "ddim.py"
 SHAPE = (2, 1, 2, 3)
@@ -39,23 +37,13 @@ def kernel_queries(rng: np.random.Generator) -> list[Query]:
     return queries
 
 
-def bayes(query: Query) -> tuple[np.ndarray, float]:
-    """Mean and variance of q(x_{t-1} | x_t, x_0 = x0_hat): precisions add."""
-    step, x_t, x0_hat = (query.arguments[name] for name in ("step", "x_t", "x0_hat"))
-    alpha, bar_prev = step["alpha"], step["alpha_bar_prev"]
-    beta, left = 1 - alpha, 1 - bar_prev
-    if left == 0:
-        return x0_hat, 0.0
-    variance = left * beta / (alpha * left + beta)
-    return variance * (alpha**0.5 * x_t / beta + bar_prev**0.5 * x0_hat / left), variance
-
-
 def judge_kernel(part: int, queries: Sequence[Query], answers: Sequence[Answer]) -> None:
     for query, answer in zip(queries, answers, strict=True):
         if not (isinstance(answer.value, list) and len(answer.value) == 2):
             raise LawBroken("ancestral must return two things, the mean and the standard deviation")
-        mean, variance = bayes(query)
-        t = query.arguments["step"]["t"]
+        step, x_t, x0_hat = (query.arguments[name] for name in ("step", "x_t", "x0_hat"))
+        mean, variance = step_back(step, x_t, x0_hat)
+        t = step["t"]
         if part == 0:
             close(answer.value[0], mean, f"the mean of x_{t - 1}", "Bayes' rule, where precisions add")
         else:
@@ -184,37 +172,20 @@ wants `torch.set_grad_enabled` and an x_t that requires a gradient; nothing of i
 # 3 and 4  The two samplers
 
 
+def kept(world: GaussianWorld, option: Mapping[str, Any]) -> list[int]:
+    """The times of a respaced chain, T first."""
+    return world.schedule.respace(option.get("steps")).timesteps[1:].tolist()[::-1]
+
+
 def sampler_queries(
-    file: str, options: Sequence[dict], rng: np.random.Generator, lengths: Sequence[int] = (1, 2, 3, 5)
+    file: str, options: Sequence[Mapping[str, Any]], rng: np.random.Generator, lengths: Sequence[int] = (1, 2, 3, 5)
 ) -> list[Query]:
-    """A batch of unit noises for each T: some mistakes show from T = 3 on."""
-    queries = []
-    for T in lengths:
-        for option in options:
-            seed = seed_of(rng)
-            world = GaussianWorld(seed, T=T)
-            kept = world.schedule.respace(option.get("steps")).timesteps[1:].tolist()
-            noise, point = units(kept[::-1], rng)
-            problem = problem_of(world, batch=len(point) + 2)
-            arguments = {"prior": prior_of(world), "problem": problem, "noise": noise, **option}
-            about = {"seed": seed, "T": T, "point": point, "options": option, "kept": kept}
-            queries.append(Query(file, file.removesuffix(".py"), arguments, driver="chain", about=about))
-    return queries
-
-
-def judge_sampler(queries: Sequence[Query], answers: Sequence[Answer]) -> None:
-    for query, answer in zip(queries, answers, strict=True):
-        about, name = query.about, query.function
-        world = GaussianWorld(about["seed"], T=about["T"])
-        rows = numbers(part(answer, 0), "the samples", (len(about["point"]) + 2, 1, 1, 4))
-        law = CLOSED_FORMS[name](world, **about["options"])
-        said = ", ".join(f"{key} = {value}" for key, value in {"T": about["T"], **about["options"]}.items())
-        has_law(rows, about["point"], law, f"of that of {name} for a Gaussian prior ({said})")
+    return law_queries(file, options, kept, rng, lengths=lengths)
 
 
 def judge_asked(queries: Sequence[Query], answers: Sequence[Answer]) -> None:
     for query, answer in zip(queries, answers, strict=True):
-        expected = query.about["kept"][::-1]
+        expected = query.about["drawn"]
         if part(answer, 1) != expected:
             raise LawBroken("times at which the prior was asked", str(part(answer, 1)), str(expected))
 
@@ -239,12 +210,12 @@ not needed here.
     ),
     checks=(
         Check(
-            "exact_law", 6, EXACT, partial(sampler_queries, DDPM, [{}]), judge_sampler,
+            "exact_law", 6, EXACT, partial(sampler_queries, DDPM, [{}]), judge_law,
             "reverse_variance", "methods/ddpm.md",
         ),
         Check(
             "large", 2, "With the large variance too, mean and covariance are those of the closed form.",
-            partial(sampler_queries, DDPM, [{"variance": "large"}]), judge_sampler,
+            partial(sampler_queries, DDPM, [{"variance": "large"}]), judge_law,
             "reverse_variance", "methods/ddpm.md",
         ),
         Check(
@@ -253,7 +224,7 @@ not needed here.
         ),
         Check(
             "fewer_steps_law", 2, "With fewer steps too, mean and covariance are those of the closed form.",
-            partial(sampler_queries, DDPM, small_steps, lengths=(7,)), judge_sampler, "ddim", "methods/ddpm.md",
+            partial(sampler_queries, DDPM, small_steps, lengths=(7,)), judge_law, "ddim", "methods/ddpm.md",
             visible=False,
         ),
     ),
@@ -296,15 +267,15 @@ with its own transition.
         ),
         Check(
             "deterministic", 4, "With η = 0 the law of the output is that of DDIM: all of it comes from x_T.",
-            partial(sampler_queries, DDIM, [{}]), judge_sampler, "ddim", "methods/ddim.md",
+            partial(sampler_queries, DDIM, [{}]), judge_law, "ddim", "methods/ddim.md",
         ),
         Check(
             "any_eta", 4, "For any η the law of the output is that of DDIM; with η = 1 that is DDPM's.",
-            partial(sampler_queries, DDIM, [{"eta": 0.25}, {"eta": 1.0}]), judge_sampler, "ddim", "methods/ddim.md",
+            partial(sampler_queries, DDIM, [{"eta": 0.25}, {"eta": 1.0}]), judge_law, "ddim", "methods/ddim.md",
         ),
         Check(
             "fewer_steps", 3, statement("schedule", "respaced_levels"),
-            partial(sampler_queries, DDIM, [{"steps": 3, "eta": 0.5}, {"steps": 4}], lengths=(7,)), judge_sampler,
+            partial(sampler_queries, DDIM, [{"steps": 3, "eta": 0.5}, {"steps": 4}], lengths=(7,)), judge_law,
             "ddim", "methods/ddim.md", visible=False,
         ),
     ),

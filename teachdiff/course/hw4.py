@@ -10,7 +10,8 @@ import torch
 from teachdiff.course.judging import (
     TOLERANCE,
     close,
-    has_law,
+    judge_law,
+    law_queries,
     levels,
     numbers,
     part,
@@ -20,42 +21,25 @@ from teachdiff.course.judging import (
     signal_and_variance,
     statement,
     step_numbers,
-    units,
 )
 from teachdiff.course.model import Answer, Assignment, Check, Cut, Exercise, Query
 from teachdiff.testing.core import LawBroken
-from teachdiff.testing.worlds import CLOSED_FORMS, PATHS, GaussianWorld, mixture_prior
+from teachdiff.testing.worlds import PATHS, GaussianWorld, mixture_prior
 
 SDEDIT, ALD, REVERSE, DPS = "sdedit.py", "score_ald.py", "reverse.py", "dps.py"
 EXACT, EXACT_PATH = (statement("method", name) for name in ("exact_law", "exact_path"))
 
 
-def law_queries(
+def walked(file: str, world: GaussianWorld, option: Mapping[str, Any]) -> list[int]:
+    """The times of a chain from its start on: all of them, but for SDEdit."""
+    T = world.schedule.T
+    return list(range(option.get("t_start", (T + 1) // 2 if file == SDEDIT else T), 0, -1))
+
+
+def chain_queries(
     file: str, options: Sequence[Mapping[str, Any]], rng: np.random.Generator, lengths: Sequence[int] = (1, 2, 3, 5)
 ) -> list[Query]:
-    """The whole method on a batch of unit noises; `options` go to the method."""
-    queries = []
-    for T in lengths:
-        for option in options:
-            seed = seed_of(rng)
-            world = GaussianWorld(seed, T=T)
-            start = option.get("t_start", (T + 1) // 2 if file == SDEDIT else T)
-            noise, point = units(list(range(start, 0, -1)), rng)
-            problem = problem_of(world, batch=len(point) + 2)
-            arguments = {"prior": prior_of(world), "problem": problem, "noise": noise, **option}
-            about = {"seed": seed, "T": T, "point": point}
-            queries.append(Query(file, file.removesuffix(".py"), arguments, driver="chain", about=about))
-    return queries
-
-
-def judge_law(queries: Sequence[Query], answers: Sequence[Answer]) -> None:
-    for query, answer in zip(queries, answers, strict=True):
-        world = GaussianWorld(query.about["seed"], T=query.about["T"])
-        rows = numbers(part(answer, 0), "the samples", (len(query.about["point"]) + 2, 1, 1, 4))
-        options = {"t_start": query.arguments["t_start"]} if "t_start" in query.arguments else {}
-        law = CLOSED_FORMS[query.function](world, **options)
-        said = ", ".join(f"{key} = {value}" for key, value in {"T": query.about["T"], **options}.items())
-        has_law(rows, query.about["point"], law, f"of that of {query.function} for a Gaussian prior ({said})")
+    return law_queries(file, options, partial(walked, file), rng, closed=("t_start",), lengths=lengths)
 
 
 # 1  SDEdit
@@ -118,11 +102,11 @@ The measurement is noised up to t* and the prior walks back; nothing else is kno
             "sdedit", "methods/sdedit.md",
         ),
         Check(
-            "exact_law", 5, EXACT, partial(law_queries, SDEDIT, [{}]), judge_law, "sdedit", "methods/sdedit.md",
+            "exact_law", 5, EXACT, partial(chain_queries, SDEDIT, [{}]), judge_law, "sdedit", "methods/sdedit.md",
         ),
         Check(
             "t_start", 2, "Started at any t*, mean and covariance are those of the closed form.",
-            partial(law_queries, SDEDIT, [{"t_start": 1}, {"t_start": 4}], lengths=(5,)), judge_law,
+            partial(chain_queries, SDEDIT, [{"t_start": 1}, {"t_start": 4}], lengths=(5,)), judge_law,
             "sdedit", "methods/sdedit.md", visible=False,
         ),
         Check(
@@ -336,7 +320,7 @@ number by that sample's x_t), `dps_guidance` (the two steps in use, see the docs
             partial(guidance_queries, "norm"), judge_guidance, "dps", "methods/dps.md",
         ),
         Check(
-            "exact_law", 4, EXACT, partial(law_queries, DPS, [{"step": "likelihood"}]), judge_law,
+            "exact_law", 4, EXACT, partial(chain_queries, DPS, [{"step": "likelihood"}]), judge_law,
             "dps", "methods/dps.md",
         ),
         Check("exact_path", 3, EXACT_PATH, path_queries, judge_path, "dps", "methods/dps.md"),

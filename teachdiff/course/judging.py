@@ -1,12 +1,14 @@
 """What the assignments' laws share: draws of plain values, and comparisons that show both numbers."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from teachdiff.course.model import Answer, Query
 from teachdiff.testing.core import REGISTRY, LawBroken, require_close
 from teachdiff.testing.suite import KINDS
-from teachdiff.testing.worlds import GaussianWorld, Law, N
+from teachdiff.testing.worlds import CLOSED_FORMS, GaussianWorld, Law, N
 
 assert KINDS  # importing the suite registers its laws
 
@@ -61,6 +63,19 @@ def signal_and_variance(alpha_bar: np.ndarray, t: int) -> tuple[float, float]:
     return signal, variance
 
 
+def step_back(step: Mapping[str, float], x_t: Any = 0.0, x_0: Any = 0.0) -> tuple[Any, float]:
+    """Mean and variance of q(x_{t-1} | x_t, x_0) by Bayes' rule. `step` is that of `step_numbers`.
+
+    Precisions add: x_t says x_t/√α with the variance β/α, and x_0 says √ᾱ_prev x_0 with the variance 1 - ᾱ_prev.
+    """
+    alpha, bar_prev = step["alpha"], step["alpha_bar_prev"]
+    beta, left = 1 - alpha, 1 - bar_prev
+    if left == 0:  # t = 1: x_0 itself
+        return x_0, 0.0
+    variance = left * beta / (alpha * left + beta)
+    return variance * (alpha**0.5 * x_t / beta + bar_prev**0.5 * x_0 / left), variance
+
+
 def part(answer: Any, k: int) -> Any:
     """The k-th part of an answer of several.
 
@@ -103,6 +118,46 @@ def units(times: list[int], rng: np.random.Generator) -> tuple[dict[str, Any], n
     rows = np.concatenate([np.zeros((1, total)), np.eye(total), point[None]])
     draws = {str(t): rows[:, k * N : (k + 1) * N].reshape(-1, 1, 1, N) for k, t in enumerate(times)}
     return {"make": "noise", "draws": draws}, point
+
+
+def law_queries(
+    file: str,
+    options: Sequence[Mapping[str, Any]],
+    times: Callable[[GaussianWorld, Mapping[str, Any]], list[int]],
+    rng: np.random.Generator,
+    *,
+    closed: Sequence[str] | None = None,
+    lengths: Sequence[int] = (1, 2, 3, 5),
+) -> list[Query]:
+    """A whole method, of the file's name, on a batch of unit noises for each T: some mistakes show from T = 3 on.
+
+    Arguments:
+        options: of the method, one run for each; `closed` names those that its closed form takes too, None is all.
+        times: (world, options) -> the times at which the method draws, in the order of the draws.
+    """
+    queries = []
+    for T in lengths:
+        for option in options:
+            seed = seed_of(rng)
+            world = GaussianWorld(seed, T=T)
+            drawn = times(world, option)
+            noise, point = units(drawn, rng)
+            problem = problem_of(world, batch=len(point) + 2)
+            arguments = {"prior": prior_of(world), "problem": problem, "noise": noise, **option}
+            of_law = {name: value for name, value in option.items() if closed is None or name in closed}
+            about = {"seed": seed, "T": T, "point": point, "options": of_law, "drawn": drawn}
+            queries.append(Query(file, file.removesuffix(".py"), arguments, driver="chain", about=about))
+    return queries
+
+
+def judge_law(queries: Sequence[Query], answers: Sequence[Answer]) -> None:
+    """Mean and covariance of the output are those of the closed form."""
+    for query, answer in zip(queries, answers, strict=True):
+        about, name = query.about, query.function
+        rows = numbers(part(answer, 0), "the samples", (len(about["point"]) + 2, 1, 1, N))
+        law = CLOSED_FORMS[name](GaussianWorld(about["seed"], T=about["T"]), **about["options"])
+        said = ", ".join(f"{key} = {value}" for key, value in {"T": about["T"], **about["options"]}.items())
+        has_law(rows, about["point"], law, f"of that of {name} for a Gaussian prior ({said})")
 
 
 def law_of(rows: np.ndarray, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -133,11 +133,16 @@ def condition(prior: GaussianPrior, problem: InverseProblem) -> tuple[Tensor, Te
         raise ValueError("A Sigma A^T + sigma^2 I is singular; the posterior needs a sigma above 0 here.")
     gain = cov @ A.mT @ (vectors / values) @ vectors.mT
     residual = y - A @ mean
-    rest = torch.eye(len(cov), dtype=A.dtype) - gain @ A
     log_evidence = -0.5 * ((residual @ vectors).square() / values + (2 * math.pi * values).log()).sum(1)
     posterior_mean = (mean + residual @ gain.mT).view(-1, *prior.shape)
-    posterior_cov = rest @ cov @ rest.mT + problem.sigma**2 * gain @ gain.mT
+    posterior_cov = left_over(cov, A, gain, problem.sigma)
     return posterior_mean, posterior_cov, log_evidence, len(cov) * eps * prior.variances.values.max()
+
+
+def left_over(cov: Tensor, A: Tensor, gain: Tensor, sigma: float) -> Tensor:
+    r""":math:`(I - KA)\Sigma(I - KA)^\top + \sigma^2 K K^\top`: :math:`\mathrm{Cov}[x_0 \mid y]` with the gain K."""
+    rest = torch.eye(len(cov), dtype=A.dtype) - gain @ A
+    return rest @ cov @ rest.mT + sigma**2 * gain @ gain.mT
 
 
 def gaussian_posterior(prior: GaussianPrior, problem: InverseProblem) -> tuple[Tensor, Tensor]:

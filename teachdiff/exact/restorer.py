@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from teachdiff.checks import check_images
-from teachdiff.exact.posterior import materialise
+from teachdiff.exact.posterior import left_over, materialise
 from teachdiff.methods.dirac import dirac
 from teachdiff.operators.degradations import Degradation, check_severity
 from teachdiff.priors.gaussian import GaussianPrior
@@ -82,10 +82,8 @@ class ExactRestorer:
     def predict(self, y_t: Tensor, t: float | Tensor) -> Tensor:
         """x0_hat, (B, C, H, W); t is a number or a float tensor of shape () or (B,), in [0, 1]."""
         check_images(y_t, "y_t", shape=self.shape)
-        t = check_severity(t)
+        t = check_severity(t, batch=len(y_t))
         if isinstance(t, Tensor) and t.ndim:
-            if t.shape != (len(y_t),):
-                raise ValueError(f"t must have shape () or ({len(y_t)},), one per sample; got {tuple(t.shape)}.")
             return torch.cat([self.predict(y_t[i : i + 1], float(at)) for i, at in enumerate(t)])
         parts, y = self._affine(float(t)), y_t.flatten(1)
         means = torch.stack([y @ p.K.like(y).mT + p.offset.like(y) for p in parts], dim=1)  # (B, K, n)
@@ -102,8 +100,7 @@ class ExactRestorer:
         if len(self.components) > 1:
             raise ValueError("what a mixture leaves open depends on y_t; only a Gaussian prior has one spread.")
         A, K = materialise(self.degradation.operator(t), self.shape), self._affine(t)[0].K.values
-        rest = torch.eye(len(A), dtype=A.dtype) - K @ A
-        return rest @ self.components[0].covariance @ rest.mT + self.degradation.sigma(t) ** 2 * K @ K.mT
+        return left_over(self.components[0].covariance, A, K, float(self.degradation.sigma(t)))
 
 
 def increment_error(restorer: ExactRestorer, t: float, dt: float) -> tuple[float, float]:

@@ -38,7 +38,7 @@ from torch import Tensor
 
 from teachdiff.checks import check_name, check_weight
 from teachdiff.methods.dps import gradient
-from teachdiff.methods.reverse import Observer, check_problem, noise_for
+from teachdiff.methods.reverse import Observer, check_problem, clamped, noise_for
 from teachdiff.noise import Noise
 from teachdiff.operators.base import check_count
 from teachdiff.operators.degradations import check_severity
@@ -60,16 +60,16 @@ def euler_variance(sigma_s, sigma_t):
     return sigma_t**2 - sigma_s**2
 
 
-def look_ahead(A, x0_hat: Tensor, t: float, dt: float, c: float) -> Tensor:
-    r""":math:`\frac1c [A_{t - c\Delta t}\,\hat x_0 - A_t \hat x_0]`; exact for c = 1, "small" below."""
-    return (A(x0_hat, max(0.0, t - c * dt)) - A(x0_hat, t)) / c
+def look_ahead(A, x0_hat: Tensor, here: Tensor, t: float, dt: float, c: float) -> Tensor:
+    r""":math:`\frac1c [A_{t - c\Delta t}\,\hat x_0 - A_t \hat x_0]`, the last of which is `here`; exact for c = 1."""
+    return (A(x0_hat, max(0.0, t - c * dt)) - here) / c
 
 
-def look_back(A, x0_hat: Tensor, t: float, dt: float, c: float) -> Tensor:
+def look_back(A, x0_hat: Tensor, here: Tensor, t: float, dt: float, c: float) -> Tensor:
     r""":math:`\frac1c [A_t \hat x_0 - A_{t + c\Delta t}\,\hat x_0]`; from t = 1, nothing behind, it looks ahead."""
     if t == 1:
-        return look_ahead(A, x0_hat, t, dt, 1.0)
-    return (A(x0_hat, t) - A(x0_hat, min(1.0, t + c * dt))) / c
+        return look_ahead(A, x0_hat, here, t, dt, 1.0)
+    return (here - A(x0_hat, min(1.0, t + c * dt))) / c
 
 
 INCREMENTS: dict[str, Callable[..., Tensor]] = {"ahead": look_ahead, "back": look_back}
@@ -130,7 +130,7 @@ def dirac(
     guided = guidance is not None and bool(check_name(guidance, ["std", "error"], "guidance"))
 
     A, noise = restorer.degradation, noise_for(problem.y, seed, noise)
-    predict = predictor(restorer, clip_x0)
+    predict = clamped(restorer.predict, restorer, clip_x0)
     y_t = with_hidden_noise(problem, noise, steps)
     last = max(1, math.ceil(until * steps - 1e-9))
     for k in range(steps, last - 1, -1):
@@ -148,7 +148,7 @@ def dirac(
             y_t = x0_hat
             break
         here = A(x0_hat, t)
-        there = here + guess(A, x0_hat, t, 1 / steps, delta)
+        there = here + guess(A, x0_hat, here, t, 1 / steps, delta)
         mean = ancestral_mean(here, there, y_t, sigma_s, sigma_t) - (sigma_t**2 - sigma_s**2) * pull
         y_t = mean + v(sigma_s, sigma_t) ** 0.5 * noise(k - 1, tuple(mean.shape))
     if not bool(torch.isfinite(y_t).all()):
@@ -170,14 +170,6 @@ def with_hidden_noise(problem: InverseProblem, noise: Noise, start: int) -> Tens
     if measured is None or bool((measured.values > 0).all()):
         return problem.y
     return problem.y + (1 - measured.like(problem.y)) * problem.sigma * noise(start, tuple(problem.y.shape))
-
-
-def predictor(restorer: Any, clip_x0: bool | None) -> Callable[[Tensor, float], Tensor]:
-    """`restorer.predict`, clamped to [-1, 1] where `clip_x0` or, if None, the restorer says so."""
-    clip = bool(getattr(restorer, "clip_x0", False)) if clip_x0 is None else clip_x0
-    if not clip:
-        return restorer.predict
-    return lambda y_t, t: restorer.predict(y_t, t).clamp(-1, 1)
 
 
 def check_restorer(restorer: Any, problem: InverseProblem) -> None:

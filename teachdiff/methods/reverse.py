@@ -98,10 +98,13 @@ def bayes_step(alpha):
 
 def denoiser(prior: Any, clip_x0: bool | None) -> Callable[[Tensor, Tensor], Tensor]:
     """`prior.denoise`, clamped to [-1, 1] where `clip_x0` or, if None, the prior says so."""
-    clip = bool(getattr(prior, "clip_x0", False)) if clip_x0 is None else clip_x0
-    if not clip:
-        return prior.denoise
-    return lambda x_t, t: prior.denoise(x_t, t).clamp(-1, 1)
+    return clamped(prior.denoise, prior, clip_x0)
+
+
+def clamped(ask: Callable[..., Tensor], of: Any, clip_x0: bool | None) -> Callable[..., Tensor]:
+    """`ask(x, t)`, a method of a prior or of a restorer, clamped where `clip_x0` or, if None, that one says so."""
+    clip = bool(getattr(of, "clip_x0", False)) if clip_x0 is None else clip_x0
+    return (lambda x, t: ask(x, t).clamp(-1, 1)) if clip else ask
 
 
 def check_problem(problem: InverseProblem) -> None:

@@ -413,13 +413,16 @@ def check_path(path: Sequence[float]) -> tuple[float, ...]:
     return values
 
 
-def check_severity(t: Severity, name: str = "t") -> Severity:
-    """A number or a float tensor in [0, 1]; of a tensor on a GPU the values are not looked at."""
+def check_severity(t: Severity, name: str = "t", batch: int | None = None) -> Severity:
+    """A number or a float tensor in [0, 1], of shape () or (batch,) if that is given; of a tensor on a GPU the values
+    are not looked at."""
     if isinstance(t, Tensor):
         if not t.is_floating_point():
             raise TypeError(f"{name} must be a severity, a float tensor in [0, 1]; got {t.dtype}.")
         if t.device.type == "cpu" and not bool(((t >= 0) & (t <= 1)).all()):
             raise ValueError(f"{name} is a severity and must lie in [0, 1]; got {t.tolist()}.")
+        if batch is not None and t.shape not in ((), (batch,)):
+            raise ValueError(f"{name} must have shape () or ({batch},), one per sample; got {tuple(t.shape)}.")
         return t
     if isinstance(t, bool) or not isinstance(t, int | float):
         raise TypeError(f"{name} must be a severity, a number or a float tensor in [0, 1]; got {type(t).__name__}.")

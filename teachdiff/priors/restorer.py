@@ -60,11 +60,9 @@ class NetworkRestorer:
         """
         weight = next(self.network.parameters())
         check_images(y_t, "y_t", shape=self.degradation.input_shape, dtype=weight.dtype, device=weight.device)
-        t = check_severity(t)
+        t = check_severity(t, batch=len(y_t))
         if not isinstance(t, Tensor):
             t = y_t.new_full((), t)  # filled there, not copied there
-        elif t.ndim > 1 or (t.ndim == 1 and len(t) != len(y_t)):
-            raise ValueError(f"t must have shape () or ({len(y_t)},), one per sample; got {tuple(t.shape)}.")
         return self.network(y_t, (TIME * t.to(y_t)).expand(len(y_t))) + y_t
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from teachdiff import schedules
 from teachdiff.exact import gaussian_posterior, output_law
+from teachdiff.priors.asked import Asked
 from teachdiff.priors.gaussian import GaussianPrior
 from teachdiff.problems import InverseProblem
 from teachdiff.testing.adapters import MethodView
@@ -111,21 +112,6 @@ def batch(method: MethodView, draw: Draw) -> None:
     turned = InverseProblem(problem.operator, problem.y[order], problem.sigma)
     permuted = method.together(prior, turned, lambda t, shape: noise(t, shape)[order])
     require_close(permuted, whole[order], allowed, scale, "a permuted batch")
-
-
-class Asked:
-    """A prior that writes down at which times it was asked."""
-
-    def __init__(self, prior: Any) -> None:
-        self._prior = prior
-        self.times: list[int] = []
-
-    def denoise(self, x_t: Tensor, t: Any) -> Tensor:
-        self.times.append(int(torch.as_tensor(t).flatten()[0]))
-        return self._prior.denoise(x_t, t)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._prior, name)
 
 
 @law("method", "Rotate prior, camera and noise by an orthogonal matrix, and the result rotates with them.", examples=4)

@@ -1,5 +1,6 @@
 """Plain values and nothing else; clean copies; layers that hold, each by itself; a library with holes."""
 
+import ast
 import contextlib
 import json
 import math
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -58,6 +59,7 @@ plain = st.recursive(
 
 
 @given(plain)
+@example(np.array(False))
 def test_a_plain_value_arrives_as_it_was(value):
     assert same(sent(value), value)
 
@@ -264,6 +266,21 @@ def test_around_leaves_out_what_it_must(tmp_path):
     assert found == {tmp_path / "a" / "d", tmp_path / "e"}
     assert set(sandbox.around(tmp_path, set())) == {tmp_path}
     assert set(sandbox.around(tmp_path, {tmp_path})) == set()
+
+
+def test_the_library_that_an_answer_sees_imports_nothing_that_it_does_not_hold():
+    from teachdiff.course.cut import library
+
+    held = {path.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for path in library({})}
+    wanted = {
+        name
+        for text in library({}).values()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("teachdiff.")
+        for name in [node.module]
+    }
+    assert len(wanted) > 30
+    assert wanted <= held
 
 
 @posix

@@ -239,20 +239,20 @@ def test_the_increments_are_off_by_what_was_proved():
     A, x, t, dt = SmoothMaskDegradation((1, 9, 9), 0.3), random(0, 1, 1, 9, 9), 0.6, 1e-3
     curvature = (A(x, t + 1e-3) - 2 * A(x, t) + A(x, t - 1e-3)) / 1e-6
     exact = A(x, t - dt) - A(x, t)
-    assert torch.equal(look_ahead(A, x, t, dt, 1.0), exact)
+    assert torch.equal(look_ahead(A, x, A(x, t), t, dt, 1.0), exact)
     for guess, c, coefficient in (
         (look_ahead, 0.25, -(1 - 0.25) / 2),
         (look_back, 1.0, -1.0),
         (look_back, 0.25, -(1 + 0.25) / 2),
     ):
-        error = guess(A, x, t, dt, c) - exact
+        error = guess(A, x, A(x, t), t, dt, c) - exact
         expected = coefficient * dt**2 * curvature
         torch.testing.assert_close(error, expected, rtol=0, atol=0.02 * expected.abs().max().item())
 
 
 def test_at_the_most_severe_there_is_nothing_to_look_back_at():
     A, x = SmoothMaskDegradation((1, 9, 9), 0.3), random(0, 1, 1, 9, 9)
-    assert torch.equal(look_back(A, x, 1.0, 0.1, 0.5), A(x, 0.9) - A(x, 1.0))
+    assert torch.equal(look_back(A, x, A(x, 1.0), 1.0, 0.1, 0.5), A(x, 0.9) - A(x, 1.0))
 
 
 # Guidance

@@ -15,10 +15,10 @@ from teachdiff.shards import Shard
 ROOT = Path(__file__).parents[2]
 TINY = {"name": "tiny", "size": 8, "channels": [8], "T": 50, "batch": 4, "checkpoint_every": 4, "steps": 12}
 
-# What torchrun does, without a Python for each process that imports torch anew. Each run is a line of JSON: the config,
-# the folder, the number of processes, the step after which the second one is killed, and what is done wrongly.
+# Runs in processes, see `forking`. Each is a line of JSON: config, folder, number of processes, the step after
+# which the second one is killed, what is done wrongly.
 FORK = """
-import json, os, signal, socket, sys
+import json, os, signal, sys
 import torch, torch.distributed
 from torch import nn
 from teachdiff.priors.train import TrainConfig, train
@@ -43,21 +43,15 @@ def child(config, out, killed, wrong):
             json.dump(curve, file)
 
 for config, out, processes, killed, wrong in json.loads(sys.argv[1]):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    for rank in range(processes):
-        if os.fork() == 0:
-            os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(processes)}
-            os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-            try:
-                child(config, out, killed, wrong)
-            except RuntimeError as error:  # of the process that is left
-                if killed is None:
-                    raise
-                os._exit(1)
-            os._exit(0)
-    codes = [os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(processes)]
+    def work(rank):
+        try:
+            child(config, out, killed, wrong)
+        except RuntimeError:  # of the process that is left
+            if killed is None:
+                raise
+            os._exit(1)
+
+    codes = in_processes(processes, work)
     if (sorted(codes) != [-9, 1]) if killed else any(codes):
         sys.exit(f"{out}: {codes}")
 """
@@ -69,7 +63,7 @@ def environment():
 
 
 @pytest.fixture
-def launch(tmp_path, folder):
+def launch(tmp_path, folder, forking):
     """Train in processes; lines (out, processes, killed after, wrong, changes of the config)."""
 
     def run(*lines):
@@ -78,7 +72,7 @@ def launch(tmp_path, folder):
             for out, processes, killed, wrong, changes in lines
         ]
         done = subprocess.run(
-            [sys.executable, "-c", FORK, json.dumps(given)],
+            [sys.executable, "-c", forking + FORK, json.dumps(given)],
             cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=300,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
