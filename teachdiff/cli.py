@@ -1008,7 +1008,7 @@ def train(
     if not config.is_file():
         raise Usage(f"there is no training config at {config}.")
     where = device_of(device)
-    from teachdiff.priors.train import read_config
+    from teachdiff.priors.train import emulates_bf16, read_config
     from teachdiff.priors.train import train as run
     from teachdiff.shards import this_shard
 
@@ -1023,6 +1023,8 @@ def train(
         results, messages = consoles(shard.rank)
         with usage():
             shard.part(settings.batch)
+        if settings.precision == "bf16" and emulates_bf16(where):
+            messages.print("no bfloat16 in this processor: it imitates it, ten times slower: set precision = 'float32'")
         task = bar.add_task(settings.name, total=settings.steps, loss=0.0, speed=0.0)
 
         def on_step(step: int, loss: float) -> None:

@@ -572,6 +572,18 @@ def test_an_undecided_proof_is_exit_code_1(run, monkeypatch):
     assert json.loads(result.stdout)["summary"]["failed"] == 1
 
 
+@pytest.mark.parametrize("capability, warns", [("AVX2", True), ("AVX512", False)])
+def test_a_processor_that_imitates_bfloat16_is_said(run, tmp_path, monkeypatch, capability, warns):
+    import platform
+
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: capability)
+    for precision, said in (("bf16", warns), ("float32", False)):
+        text = 'name = "x"\ndata = "portraits"\nsize = 8\nchannels = [8]\nbatch = 1\nT = 20\nsteps = 1\n'
+        (tmp_path / "x.toml").write_text(f'{text}precision = "{precision}"\n')
+        assert ("ten times slower" in run("train", "x.toml", "--out", precision).stderr) == said
+
+
 def test_train_reports_resumes_and_makes_a_prior(run, tmp_path, monkeypatch):
     config = 'name = "x"\ndata = "portraits"\nsize = 16\nchannels = [8]\nbatch = 2\nT = 20\nsteps = 3\n'
     config += "checkpoint_every = {}\n"
