@@ -1074,6 +1074,7 @@ def judge(
     from teachdiff.compare import UNCONDITIONAL, file_digest
     from teachdiff.files import atomic, write_json
     from teachdiff.priors.checkpoints import files_of, load_prior
+    from teachdiff.shards import this_shard
 
     if count < 20:
         raise Usage(f"--count must be 20 or more; got {count}.")
@@ -1087,17 +1088,22 @@ def judge(
         raise Usage(f"judge looks at portraits, which have 3 channels; images of this prior have {channels}.")
     check_steps(steps, model.schedule.T)
     writable(out)
-    results, messages = consoles()
-    file, begun = out / "samples.safetensors", time.monotonic()
-    with progress_bar(messages) as bar:
-        chain = bar.add_task(f"{count} samples, {method}", total=-(-count // judging.CHUNK) * steps)
-        try:
-            samples = judging.draw(
-                model, count, file, key={"weights": file_digest(*files_of(weights)), "device": where.type},
-                method=method, steps=steps, seed=seed, device=where, on_step=lambda: bar.advance(chain),
-            )  # fmt: skip
-        except KeyboardInterrupt as error:
-            raise Failure(f"Interrupted: {file} keeps the finished samples; the same command goes on.") from error
+    folder, begun = out / "samples", time.monotonic()
+    with this_shard() as shard:
+        results, messages = consoles(shard.rank)
+        own = sum(map(shard.has, range(-(-count // judging.CHUNK))))
+        with progress_bar(messages) as bar:
+            chain = bar.add_task(f"{count} samples, {method}", total=own * steps)
+            try:
+                samples = judging.draw(
+                    model, count, folder, key={"weights": file_digest(*files_of(weights)), "device": where.type},
+                    method=method, steps=steps, seed=seed, device=where, shard=shard,
+                    on_step=lambda: bar.advance(chain),
+                )  # fmt: skip
+            except KeyboardInterrupt as error:
+                raise Failure(f"Interrupted: {folder} keeps what is finished; the same command goes on.") from error
+        if shard.rank:
+            return
     found = asdict(judging.judge(samples))
     found |= {"prior": prior, "method": method, "steps": steps, "seed": seed, "seconds": time.monotonic() - begun}
     write_json(out / "judgement.json", found)
@@ -1124,7 +1130,7 @@ def judge(
         e = found[name]
         results.print(f"KID of {what}: {e['value']:.4f}, 95 % in {e['low']:.4f} to {e['high']:.4f}", soft_wrap=True)
     results.print("The two intervals overlap." if found["overlap"] else "The two intervals do not overlap.")
-    results.print(f"Written to {out}: judgement.json, samples.png, samples.safetensors", soft_wrap=True)
+    results.print(f"Written to {out}: judgement.json, samples.png, samples/", soft_wrap=True)
 
 
 @command

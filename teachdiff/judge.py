@@ -38,8 +38,9 @@ from teachdiff.priors.checkpoints import write
 from teachdiff.priors.tensors import read_tensors
 from teachdiff.reader import SIZE, load_reader, read
 from teachdiff.settings import HELD_OUT
+from teachdiff.shards import ALONE, Shard
 
-FORMAT = "teachdiff-samples-1"
+FORMAT = "teachdiff-samples-2"
 CHUNK = 20  # samples drawn together, and kept together
 WITHIN = 0.05  # the frequencies of samples and portraits shall differ by no more
 
@@ -126,44 +127,52 @@ def seen(x: Tensor) -> Tensor:
 def draw(
     prior: Any,
     count: int,
-    path: str | Path,
+    folder: str | Path,
     *,
     key: dict[str, Any],
     method: str = "ddim",
     steps: int = 100,
     seed: int = 0,
     device: torch.device | str = "cpu",
+    shard: Shard = ALONE,
     on_step: Callable[[], None] = lambda: None,
 ) -> Tensor:
-    """`count` samples of the prior, kept in a file as they are drawn: float32 (count, 3, 32, 32), rounded to 8 bits.
+    """`count` samples of the prior, float32 (count, 3, 32, 32), rounded to 8 bits.
 
-    Sample i depends on the seed and i alone. What the file holds already is not drawn again, and a later call may ask
-    for more.
+    They are drawn in chunks of `CHUNK`, each kept in a file of the folder as soon as it is done. Sample i depends on
+    the seed and i alone: what is there is not drawn again, a later call may ask for more, and process r of n draws
+    the chunks i with i mod n = r.
 
     Arguments:
-        key: what the prior is, for the file; with method, steps and seed it says whether its samples are these.
-        on_step: called in every step of every chunk of `CHUNK` samples.
+        key: what the prior is, for the files; with method, steps and seed it says whether their samples are these.
+        shard: this process among several; each returns all samples.
+        on_step: called in every step of every chunk that is drawn here.
 
     Raises:
-        ValueError: an unknown method, or the file holds other samples.
+        ValueError: an unknown method, or the folder holds other samples.
         FloatingPointError: a chain diverged.
     """
     check_name(method, UNCONDITIONAL, "sampler")
-    path = Path(path)
     header = {"format": FORMAT, "method": method, "steps": steps, "seed": seed, **key}
-    have = torch.empty(0, 3, SIZE, SIZE, dtype=torch.uint8)
-    if path.exists():
-        tensors, metadata = read_tensors(path)
-        if metadata.get("teachdiff") != json.dumps(header, sort_keys=True):
-            raise ValueError(f"{path} holds other samples than these. Move it, or choose another folder.")
-        have = tensors["samples"]
-    seeds = sample_seeds(seed, count)
+    files = [Path(folder) / f"{first:06}.safetensors" for first in range(0, count, CHUNK)]
+    seeds = sample_seeds(seed, CHUNK * len(files))
     function: Any = METHODS[method]
-    while len(have) < count:
-        own = seeds[len(have) : len(have) + CHUNK]
-        x = function(
-            prior, shape=(len(own), 3, SIZE, SIZE), steps=steps, seed=own, device=device, on_step=lambda *_: on_step()
-        )
-        have = torch.cat([have, as_bytes(x).cpu()])
-        write(path, {"samples": have}, header)
-    return have[:count].float() / 127.5 - 1
+    for i, file in enumerate(files):
+        if file.exists():
+            kept(file, header)
+        elif shard.has(i):
+            own = seeds[CHUNK * i : CHUNK * (i + 1)]
+            x = function(
+                prior, shape=(CHUNK, 3, SIZE, SIZE), steps=steps, seed=own, device=device, on_step=lambda *_: on_step()
+            )
+            write(file, {"samples": as_bytes(x).cpu()}, header)
+    shard.wait()
+    return torch.cat([kept(file, header) for file in files])[:count].float() / 127.5 - 1
+
+
+def kept(file: Path, header: dict[str, Any]) -> Tensor:
+    """The samples of a chunk's file, uint8, if they are those of the header."""
+    tensors, metadata = read_tensors(file)
+    if metadata.get("teachdiff") != json.dumps(header, sort_keys=True):
+        raise ValueError(f"{file} holds other samples than these. Move its folder, or choose another.")
+    return tensors["samples"]

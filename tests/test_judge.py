@@ -1,6 +1,10 @@
 """The judge of samples: it accepts the generator's own portraits, and catches samples that are wrong in one respect."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -11,6 +15,7 @@ from teachdiff import cli, schedules
 from teachdiff.faces import ATTRIBUTES, portraits, traits
 from teachdiff.judge import draw, frequency, judge
 from teachdiff.methods import ddpm
+from teachdiff.noise import sample_seeds
 from teachdiff.priors.checkpoints import save_prior
 from teachdiff.priors.network import NetworkPrior
 from teachdiff.priors.unet import UNet
@@ -179,19 +184,56 @@ def test_samples_are_kept_and_more_may_be_asked_for(tiny, tmp_path):
     _, prior = tiny
     calls = []
     options = {"key": {"weights": "a"}, "method": "ddpm", "steps": 2, "seed": 4, "on_step": lambda: calls.append(1)}
-    first = draw(prior, 20, tmp_path / "s", **options)
+    first = draw(prior, 15, tmp_path / "s", **options)
+    assert first.shape == (15, 3, 32, 32) and len(calls) == 2
     more = draw(prior, 41, tmp_path / "s", **options)
     assert len(calls) == 2 * 3  # two steps of three chunks, the first of them once
-    assert torch.equal(more[:20], first)
+    assert torch.equal(more[:15], first)
     assert torch.equal(draw(prior, 30, tmp_path / "s", **options), more[:30])
-    from teachdiff.noise import sample_seeds
-
     plain = ddpm(prior, shape=(41, 3, 32, 32), steps=2, seed=sample_seeds(4, 41))
     assert (more - plain.clamp(-1, 1)).abs().max() < 1 / 127
     with pytest.raises(ValueError, match="other samples"):
         draw(prior, 20, tmp_path / "s", **{**options, "seed": 5})
     with pytest.raises(ValueError, match="sampler"):
         draw(prior, 20, tmp_path / "t", **{**options, "method": "dps"})
+
+
+SHARING = """
+import sys
+from pathlib import Path
+import torch.distributed, teachdiff.judge
+from teachdiff.priors.checkpoints import load_prior
+from teachdiff.shards import this_shard
+
+def work(rank):
+    folder, count = Path(sys.argv[2]), [0]
+    with this_shard() as shard:
+        here = lambda: count.__setitem__(0, count[0] + 1)
+        x = teachdiff.judge.draw(load_prior(sys.argv[1]), 41, folder, key={}, steps=2, shard=shard, on_step=here)
+    (folder / f"process-{rank}").write_text(f"{count[0]} {len(x)}")
+
+if any(in_processes(2, work)):
+    sys.exit("a process failed")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
+def test_processes_share_the_chunks_and_change_no_bit(tiny, tmp_path, forking):
+    """Of three chunks one process draws two, and another one; a chunk that was there already nobody draws."""
+    weights, prior = tiny
+    alone = draw(prior, 41, tmp_path / "alone", key={}, steps=2)
+    for folder, shares in (("both", ["4 41", "2 41"]), ("on", ["2 41", "2 41"])):
+        (tmp_path / folder).mkdir()
+        if folder == "on":
+            shutil.copy(tmp_path / "alone" / "000000.safetensors", tmp_path / folder)
+        launched = [sys.executable, "-c", forking + SHARING, str(weights), str(tmp_path / folder)]
+        subprocess.run(launched, check=True, timeout=120, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        assert [(tmp_path / folder / f"process-{rank}").read_text() for rank in (0, 1)] == shares
+        files = sorted(path.name for path in (tmp_path / "alone").iterdir())
+        assert files == ["000000.safetensors", "000020.safetensors", "000040.safetensors"]
+        for name in files:
+            assert (tmp_path / folder / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
+    assert torch.equal(draw(prior, 41, tmp_path / "both", key={}, steps=2), alone)
 
 
 def run(*arguments):
@@ -208,7 +250,7 @@ def test_the_command_prints_what_it_writes(tiny, tmp_path):
     assert found == json.loads((tmp_path / "judgement.json").read_text())
     assert (found["count"], found["steps"], found["method"], found["seed"]) == (20, 2, "ddim", 0)
     assert not found["overlap"] and found["kid"]["low"] > 0
-    assert {p.name for p in tmp_path.iterdir()} == {"judgement.json", "samples.png", "samples.safetensors"}
+    assert {p.name for p in tmp_path.iterdir()} == {"judgement.json", "samples.png", "samples"}
     result = run(tiny[0], "--count", 20, "--steps", 2, "--out", tmp_path)
     assert "glasses" in result.stdout and "do not overlap" in result.stdout
 
