@@ -14,6 +14,7 @@ from derivations.checker import Derivation, Induction, Step
 from derivations.ledger import Row
 from docs.generator import source, words
 from docs.generator.roles import to_markdown
+from teachdiff.course.registry import assignments
 
 DOCS = Path(__file__).parents[1]
 KINDS = {
@@ -273,6 +274,13 @@ def _places(theorem: Derivation, rows: list[Row], found: dict[str, Any]) -> str:
     if rows:
         named = [f'<a href="../ledger.html#{row.id}"><code>{row.id}</code></a> ({row.verdict.replace("-", " ")})' for row in rows]
         items.append(f"Rows of the ledger that lean on it ({len(rows)}): {', '.join(named)}.")
+    exercises = [
+        f'<a href="../../course.html"><code>{assignment.id}</code></a>, {exercise.id} ({html.escape(exercise.title, quote=False)})'
+        for assignment in assignments() for exercise in assignment.exercises
+        if theorem.name in {check.proof for check in exercise.checks}
+    ]  # fmt: skip
+    if exercises:
+        items.append(f"Exercises that ask for it: {'; '.join(exercises)}.")
     if theorem.source:
         items.append(f"Where it comes from: {html.escape(theorem.source.rstrip('.'), quote=False)}.")
     items.append(f"Prove it again: <code>python3 run.py prove {theorem.name}</code>.")

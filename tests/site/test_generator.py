@@ -6,6 +6,7 @@ import pytest
 
 from derivations import ledger, registry
 from docs.generator import commands, graph, proofs, results, rows, source, words
+from teachdiff.course.registry import assignments
 
 THEOREMS = registry.everything()
 
@@ -83,6 +84,14 @@ def test_every_theorem_has_a_page_with_each_step_symbol_and_row(findings):
                 assert (f'<li class="td-step td-refuted" id="{row.id}">' in text) == row.mistake
         for tie in theorem.code:
             assert f'<autoref identifier="{tie.function}">' in text
+
+
+def test_a_theorem_leads_to_the_exercises_that_ask_for_it(findings):
+    pages = proofs.pages(findings)
+    assert "<code>hw1</code></a>, 4 (Tweedie's formula)" in pages["proofs/tweedie.md"]
+    asked = {check.proof for a in assignments() for e in a.exercises for check in e.checks}
+    for name in THEOREMS:
+        assert ("Exercises that ask for it" in pages[f"proofs/{name}.md"]) == (name in asked)
 
 
 def test_a_mistake_stands_beside_the_step_that_it_contradicts():
