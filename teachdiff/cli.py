@@ -1128,7 +1128,8 @@ def judge(
     results.print(table)
     for name, what in (("kid", "samples and portraits"), ("real", "portraits and portraits")):
         e = found[name]
-        results.print(f"KID of {what}: {e['value']:.4f}, 95 % in {e['low']:.4f} to {e['high']:.4f}", soft_wrap=True)
+        value, low, high = (f"{e[key]:.4g}" for key in ("value", "low", "high"))
+        results.print(f"KID of {what}: {value}, 95 % in {low} to {high}", soft_wrap=True)
     results.print("The two intervals overlap." if found["overlap"] else "The two intervals do not overlap.")
     results.print(f"Written to {out}: judgement.json, samples.png, samples/", soft_wrap=True)
 
