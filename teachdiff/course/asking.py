@@ -9,8 +9,8 @@ from teachdiff.course.registry import assignment
 from teachdiff.course.sandbox import Sandbox
 
 
-def check_folder(name: str, folder: Path) -> list[Verdict]:
-    """A verdict for each visible check of an assignment.
+def check_folder(name: str, folder: Path, exercise: str = "") -> list[Verdict]:
+    """A verdict for each visible check of an assignment, or of one exercise of it.
 
     Raises:
         ValueError: no such assignment or folder.
@@ -18,7 +18,7 @@ def check_folder(name: str, folder: Path) -> list[Verdict]:
     if not folder.is_dir():
         raise ValueError(f"there is no folder {folder}.")
     with Sandbox(folder, library) as box:
-        return mark(assignment(name), box.submission, box.evaluate)
+        return mark(assignment(name), box.submission, box.evaluate, exercise=exercise)
 
 
 def visible_checks(name: str) -> list[tuple[str, str]]:

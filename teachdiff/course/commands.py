@@ -84,17 +84,30 @@ def check(
     if not folder.is_dir():
         raise Usage(f"there is no folder {folder}.")
     from teachdiff.course.asking import check_folder
+    from teachdiff.course.showing import report
 
     verdicts = check_folder(name, folder)
     if json_:
         print(json.dumps([v.as_json() for v in verdicts], indent=2, ensure_ascii=False, allow_nan=False))
     else:
-        report(chosen, verdicts)
+        report(chosen, verdicts, console())
     if not all(v.passed for v in verdicts):
         raise typer.Exit(1)
 
 
-COMMANDS = (list_, start, check, solution)
+def notebook(folder: Annotated[Path, typer.Argument(help="The folder with your work.")] = Path(".")) -> None:
+    """Write your work as a notebook beside its files. Its cells write into the files, which are what is graded."""
+    from teachdiff.course.notebook import write_twin
+    from teachdiff.course.start import named
+
+    try:
+        path = write_twin(found(named(folder)), folder)
+    except ValueError as error:
+        raise Usage(str(error)) from error
+    console().print(f"Written: {path}. Open it where it lies, with Jupyter or an editor.", soft_wrap=True, markup=False)
+
+
+COMMANDS = (list_, start, check, notebook, solution)
 
 
 def found(name: str) -> Any:
@@ -121,27 +134,3 @@ def console() -> Any:
     from rich.console import Console
 
     return Console(highlight=False)
-
-
-def report(assignment: Any, verdicts: list[Any]) -> None:
-    """A line for each law, what is broken in full, and the points."""
-    from rich.markup import escape
-
-    out = console()
-    words = {"holds": "green", "broken": "red", "to do": "yellow"}
-    out.print(f"{assignment.id}: {assignment.title}")
-    state = {id(v): "holds" if v.passed else "to do" if v.unwritten else "broken" for v in verdicts}
-    for exercise in assignment.exercises:
-        out.print(f"\n[bold]{exercise.id}. {escape(exercise.title)}[/]", soft_wrap=True)
-        for v in verdicts:
-            if v.exercise == exercise.id:
-                word = state[id(v)]
-                points = f"{v.points}/{v.possible}"
-                out.print(f"  [{words[word]}]{word:7}[/]{points:>6}  {escape(v.check)}", soft_wrap=True)
-    for v in verdicts:
-        if state[id(v)] == "broken":
-            out.print(f"\n[red]{escape(v.describe())}[/]", soft_wrap=True)
-    earned, shown = sum(v.points for v in verdicts), sum(v.possible for v in verdicts)
-    rest = assignment.points - shown
-    hidden = f"; {rest} more for laws that are asked when grading only" if rest else ""
-    out.print(f"\n{earned} of {shown} points{hidden}.")

@@ -5,10 +5,12 @@ A cut keeps decorators, signature and docstring, and puts `raise NotImplementedE
 
 import ast
 import importlib.util
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from teachdiff.course.model import Assignment, Cut, Exercise, Holes
+from teachdiff.course.parts import heading
 
 Definition = ast.FunctionDef | ast.ClassDef
 
@@ -82,14 +84,18 @@ def names_in(node: ast.AST) -> set[str]:
     return names
 
 
-def excerpt(module: str, names: Iterable[str], holes: Mapping[str, str]) -> str:
+def excerpt(module: str, sections: Mapping[str, Iterable[str]], holes: Mapping[str, str]) -> str:
     """A file with these functions and classes of a module, the imports that they need, and the named bodies cut.
 
     What else of the module they use is imported from the library.
+
+    Arguments:
+        sections: heading -> the names that stand below it.
     """
     source = source_of(module)
     tree = ast.parse(source)
-    tops = list(dict.fromkeys(name.split(".")[0] for name in names))
+    under = {name.split(".")[0]: above for above, names in sections.items() for name in names}
+    tops = list(under)
     chosen = [node for node in tree.body if isinstance(node, Definition) and node.name in tops]
     missing = set(tops) - {node.name for node in chosen}
     if missing:
@@ -98,10 +104,12 @@ def excerpt(module: str, names: Iterable[str], holes: Mapping[str, str]) -> str:
     holed = with_holes(source, holes).splitlines()
     after = {node.name: node for node in ast.parse("\n".join(holed)).body if isinstance(node, Definition)}
     parts = []
-    for name in (node.name for node in chosen):
-        node = after[name]
-        first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-        parts.append("\n".join(holed[first - 1 : node.end_lineno]))
+    for section in sections:
+        found = []
+        for node in (after[node.name] for node in chosen if under[node.name] == section):
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            found.append("\n".join(holed[first - 1 : node.end_lineno]))
+        parts.append(f"{section}\n" + "\n\n\n".join(found))
     doc = ast.get_docstring(tree, clean=False)
     head = f'r"""{doc}"""\n' if doc else ""
     return "\n\n\n".join([f"{head}\n{imports_of(tree, module, used)}", *parts]) + "\n"
@@ -163,17 +171,24 @@ def holes_beside(assignment: Assignment, exercise: Exercise) -> Holes:
 
 
 def files_of(assignment: Assignment, solved: bool = False) -> dict[str, str]:
-    """File -> text of the cut functions, with their bodies (`solved`) or without."""
+    """File -> text of the cut functions, with their bodies (`solved`) or without, under a heading for each exercise."""
     found = {}
-    cuts: dict[str, list[Cut]] = {}
-    for cut in assignment.cuts:
-        cuts.setdefault(cut.file, []).append(cut)
+    cuts: dict[str, list[tuple[Exercise, Cut]]] = {}
+    for exercise in assignment.exercises:
+        for cut in exercise.cuts:
+            cuts.setdefault(cut.file, []).append((exercise, cut))
     for file, of_file in cuts.items():
-        module = of_file[0].module
-        if any(cut.module != module for cut in of_file):
+        module = of_file[0][1].module
+        if any(cut.module != module for _, cut in of_file):
             raise ValueError(f"{assignment.id}: {file} is cut out of two modules.")
-        names = [name for cut in of_file for name in cut.names]
-        found[file] = excerpt(module, names, {} if solved else holes_of(assignment.exercises, module))
+        sections: dict[str, list[str]] = {}
+        for exercise, cut in of_file:
+            sections.setdefault(heading(exercise.id, exercise.title), []).extend(cut.names)
+        tops = Counter(top for names in sections.values() for top in {name.split(".")[0] for name in names})
+        for top, often in tops.items():
+            if often > 1:
+                raise ValueError(f"{assignment.id}: {file}: {top} is cut in two exercises; one of them can hold it.")
+        found[file] = excerpt(module, sections, {} if solved else holes_of(assignment.exercises, module))
     return found
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from teachdiff.course.judging import seed_of, statement
 from teachdiff.course.model import Answer, Assignment, Check, Exercise, Query
+from teachdiff.course.parts import heading
 from teachdiff.data import portraits
 from teachdiff.methods.dmps import dmps
 from teachdiff.metrics import psnr
@@ -36,7 +37,10 @@ PREDICTIONS = ("epsilon", "v")
 ENOUGH, WELL, GAIN = 22.0, 23.5, 0.8
 AT_300 = "At the noise of t = 300 of the cosine schedule the mean PSNR of x0_hat is {} dB or more."
 
-TOML = """# The keys are the fields of teachdiff.priors.train.TrainConfig. Change what you like, but not data and size.
+TOML = f"""# The keys are the fields of teachdiff.priors.train.TrainConfig. Change what you like, but not data and size.
+
+
+{heading("1", "Train")}
 name = "portraits"
 data = "portraits"
 size = 32

@@ -20,32 +20,37 @@ from teachdiff.course.reading import read
 from teachdiff.testing.core import LawBroken
 
 
-def mark(assignment: Assignment, folder: Path, evaluate: Evaluate, secret: bytes | None = None) -> list[Verdict]:
+def mark(
+    assignment: Assignment, folder: Path, evaluate: Evaluate, secret: bytes | None = None, exercise: str = ""
+) -> list[Verdict]:
     """A verdict for each check.
 
     Arguments:
         evaluate: runs the questions that need the student's code, in a process of its own.
         secret: None asks the visible checks with the public seed, as `teachdiff course check` does. With the
             instructor's secret every check is asked with the seed made of it, a visible one with the public one too.
+        exercise: the only one whose checks are asked; "" asks all.
     """
     asked: list[tuple[Exercise, Check, list[list[Query]]]] = []
-    for exercise, check in assignment.checks():
+    for of, check in assignment.checks():
+        if exercise not in ("", of.id):
+            continue
         seeds = [b""] if check.visible else []
         if secret is not None:
             seeds.append(secret)
         if seeds:
-            asked.append((exercise, check, [check.queries(rng_of(assignment, exercise, check, s)) for s in seeds]))
-    queries = [(exercise, query) for exercise, _, rounds in asked for of_round in rounds for query in of_round]
+            asked.append((of, check, [check.queries(rng_of(assignment, of, check, s)) for s in seeds]))
+    queries = [(of, query) for of, _, rounds in asked for of_round in rounds for query in of_round]
     answers = answers_to(queries, assignment, folder, evaluate)
     verdicts = []
-    for exercise, check, rounds in asked:
+    for of, check, rounds in asked:
         broken: LawBroken | None = None
         seconds = 0.0
         for of_round in rounds:
             given = [next(answers) for _ in of_round]
             seconds += sum(answer.seconds for answer in given)
             broken = broken or judge(check, of_round, given)
-        verdicts.append(verdict_of(exercise, check, broken, seconds))
+        verdicts.append(verdict_of(of, check, broken, seconds))
     return verdicts
 
 

@@ -15,6 +15,7 @@ from derivations import ledger
 from derivations.ledger import Row
 from teachdiff.course.formulas import Decision, Question, decide
 from teachdiff.course.model import Answer, Assignment, Check, Exercise, Query
+from teachdiff.course.parts import heading
 from teachdiff.testing.core import LawBroken
 
 FILE = "lines.toml"
@@ -191,15 +192,16 @@ def file(solved: bool) -> str:
         "# A line about x_{t-1} is judged as one about its mean, but where it is offered as the step of a sampler.\n"
     ]
     for section, (title, _) in enumerate(SECTIONS):
-        parts.append(f"\n# {title}\n")
+        lines = []
         for row in lines_of(section):
             if not asked(row):
                 continue
             given = ("", "")
             if solved:
                 given = ("wrong", CORRECTIONS[row.id].right[0]) if row.mistake else ("right", "")
-            parts.append(f'\n["{row.id}"]\nverdict = "{given[0]}"\ncorrection = "{given[1]}"\n')
-    return "".join(parts)
+            lines.append(f'["{row.id}"]\nverdict = "{given[0]}"\ncorrection = "{given[1]}"\n')
+        parts.append(f"{heading(str(section + 1), title)}\n" + "\n".join(lines))
+    return "\n\n".join(parts)
 
 
 def symbols() -> str:

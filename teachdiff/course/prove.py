@@ -10,6 +10,7 @@ import numpy as np
 
 from teachdiff.course.formulas import Decision, Question, decide
 from teachdiff.course.model import Answer, Assignment, Check, Exercise, Query
+from teachdiff.course.parts import heading
 from teachdiff.testing.core import LawBroken
 
 FILE = "proof.toml"
@@ -240,12 +241,13 @@ def file(solved: bool) -> str:
         "#   using = \"the name of a premise, where the step uses one\"\n"
     )
     parts = [head]
-    for theorem in THEOREMS:
-        parts.append(f"\n# {theorem.title}\n")
+    for number, theorem in enumerate(THEOREMS, 1):
+        steps = []
         for formula, premise, because in theorem.solution if solved else ():
             using = f'using = "{premise}"\n' if premise else ""
-            parts.append(f'\n[[{theorem.name}]]\nformula = "{formula}"\nbecause = "{because}"\n{using}')
-    return "".join(parts)
+            steps.append(f'[[{theorem.name}]]\nformula = "{formula}"\nbecause = "{because}"\n{using}')
+        parts.append(f"{heading(str(number), theorem.title)}\n" + "\n".join(steps))
+    return "\n\n".join(parts)
 
 
 ASSIGNMENT = Assignment(

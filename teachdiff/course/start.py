@@ -90,17 +90,27 @@ def named(folder: Path) -> str:
 
 def readme(assignment: Assignment) -> str:
     parts = [
-        f"# {assignment.id}: {assignment.title}",
-        assignment.text.strip(),
-        f"{assignment.points} points, about {assignment.minutes} minutes. teachdiff {teachdiff.__version__}.",
+        about(assignment),
         "```\nteachdiff course check .     # the laws that are asked, both numbers where one is broken\n"
-        "pytest                       # the same, a test for each law\n```",
-        "The same laws are asked when your work is graded, with other numbers, and some more that are not shown here. "
-        "A law's points are given if it holds every time. Leave the names of files and functions as they are; add "
-        "functions and files as you like.",
+        "pytest                       # the same, a test for each law\n"
+        "teachdiff course notebook .  # these files as a notebook, if you like to work in one\n```",
+        RULES,
         *(section(exercise) for exercise in assignment.exercises),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+RULES = (
+    "The same laws are asked when your work is graded, with other numbers, and some more that are not shown here. "
+    "A law's points are given if it holds every time. Leave the names of files and functions as they are, and the "
+    "lines that begin with `# %%`; add functions and files as you like."
+)
+
+
+def about(assignment: Assignment) -> str:
+    """Title, text, points and time."""
+    points = f"{assignment.points} points, about {assignment.minutes} minutes. teachdiff {teachdiff.__version__}."
+    return f"# {assignment.id}: {assignment.title}\n\n{assignment.text.strip()}\n\n{points}"
 
 
 def section(exercise: Exercise) -> str:

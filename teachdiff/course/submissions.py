@@ -15,6 +15,11 @@ FILES, BYTES, FILE_BYTES = 500, 128 << 20, 64 << 20
 # what editors, version control and Python leave behind is no part of an answer
 IGNORED = {"__pycache__", "__MACOSX", ".git", ".venv", ".pytest_cache", ".ipynb_checkpoints"}
 
+ONLY_A_NOTEBOOK = (
+    "a notebook alone was handed in, and no notebook is read: its cells write the files that are graded; run them, and "
+    "hand in the folder"
+)
+
 
 class NoSubmission(ValueError):
     """What was handed in cannot be taken; the text says why, for the student to read."""
@@ -23,8 +28,8 @@ class NoSubmission(ValueError):
 def take(submission: Path, into: Path) -> str:
     """Copy a submission, a folder or a zip, into the new folder `into`, and return the digest of its content.
 
-    Links, devices and what is in IGNORED are left out. If everything lies in one folder, that folder is meant. The
-    digest depends on the names and the bytes of the copied files, and on nothing else.
+    Links, devices, notebooks and what is in IGNORED are left out. If everything lies in one folder, that folder is
+    meant. The digest depends on the names and the bytes of the copied files, and on nothing else.
 
     Raises:
         NoSubmission: it is neither a folder nor a zip, or there is too much of it.
@@ -33,7 +38,11 @@ def take(submission: Path, into: Path) -> str:
     into.mkdir(parents=True)
     total = 0
     names: dict[str, bytes] = {}
+    notebooks = False
     for name, source in members(submission):
+        if name.lower().endswith(".ipynb"):
+            notebooks = True
+            continue
         if len(names) == FILES:
             raise NoSubmission(f"a submission may have {FILES} files; this one has more")
         target, digest = into / name, hashlib.sha256()
@@ -50,6 +59,8 @@ def take(submission: Path, into: Path) -> str:
                 digest.update(part)
                 copy.write(part)
         names[name] = digest.digest()
+    if notebooks and not names:
+        raise NoSubmission(ONLY_A_NOTEBOOK)
     firsts = {PurePosixPath(name).parts[0] for name in names}
     if len(firsts) == 1 and all("/" in name for name in names):
         (first,) = firsts
@@ -78,6 +89,8 @@ def members(submission: Path) -> Iterator[tuple[str, "Opener"]]:
         mode = os.stat(submission).st_mode
     except OSError as error:
         raise NoSubmission(f"{submission.name} cannot be read: {error.strerror}") from None
+    if stat.S_ISREG(mode) and submission.suffix.lower() == ".ipynb":
+        raise NoSubmission(ONLY_A_NOTEBOOK)
     if stat.S_ISDIR(mode):
         yield from folder_members(submission)
     elif stat.S_ISREG(mode) and zipfile.is_zipfile(submission):
