@@ -24,6 +24,7 @@ from teachdiff.course.showing import Shown
 from teachdiff.course.start import RULES, about, named, section
 from teachdiff.files import atomic
 
+EMPTY = "# yours to write"  # IPython calls no magic of a cell that is empty
 LANGUAGES = {".py": "python", ".toml": "toml"}
 
 HEADER = """# ---
@@ -80,7 +81,7 @@ def cells(assignment: Assignment, files: Mapping[str, str]) -> Iterator[str]:
                 fence = f"```{LANGUAGES[Path(name).suffix]}\n{head_of(text)}\n```"
                 yield words(f"`{name}` begins with what its parts can use:\n\n{fence}")
                 seen.add(name)
-            yield code(f"%%answer {name} {exercise.id}\n{parts[exercise.id]}")
+            yield code(f"%%answer {name} {exercise.id}\n{parts[exercise.id] or EMPTY}")
         yield code(f"%laws {exercise.id}")
     yield words(END)
     yield code("%laws")

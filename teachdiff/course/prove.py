@@ -236,13 +236,13 @@ def file(solved: bool) -> str:
     """The file with all solutions, or with none."""
     head = (
         "# A proof is a chain: each formula equals the one before it, the first one the start in README.md.\n"
-        "# A step is written so; the last formula is the goal:\n"
+        "# A step is written so, with the name of its chain; the last formula is the goal:\n"
         "#\n#   [[two_steps]]\n#   formula = \"sqrt(alpha)*...\"\n#   because = \"the reason in words\"\n"
         "#   using = \"the name of a premise, where the step uses one\"\n"
     )
     parts = [head]
     for number, theorem in enumerate(THEOREMS, 1):
-        steps = []
+        steps = [] if solved else [f'# [[{theorem.name}]]\n# formula = ""\n# because = ""\n']
         for formula, premise, because in theorem.solution if solved else ():
             using = f'using = "{premise}"\n' if premise else ""
             steps.append(f'[[{theorem.name}]]\nformula = "{formula}"\nbecause = "{because}"\n{using}')
