@@ -59,16 +59,29 @@ The notebook in it is not read."""
 # The twin
 
 
-def twin(assignment: Assignment, files: Mapping[str, str]) -> str:
-    """The notebook as text in jupytext's percent format.
+def twin(assignment: Assignment, files: Mapping[str, str]) -> Any:
+    """The notebook, as jupytext makes it of text in the percent format.
 
     Arguments:
         files: name -> text of the student's files that have parts, as they are now.
+
+    Raises:
+        ValueError: a part that jupytext does not take for one cell.
     """
-    return HEADER + "".join(f"\n{cell}\n" for cell in cells(assignment, files))
+    import jupytext
+
+    meant = list(cells(assignment, files))
+    notebook = jupytext.reads(HEADER + "".join(percent(*cell) for cell in meant), fmt="py:percent")
+    read = [(cell.cell_type, cell.source) for cell in notebook.cells]
+    if read != meant:
+        wrong = next((text for k, (_, text) in enumerate(meant) if read[k : k + 1] != [meant[k]]), "%laws")
+        first = wrong.partition("\n")[0]
+        raise ValueError(f"`{first}` cannot be a cell: is that part whole? An open string, say, runs into the next.")
+    return notebook
 
 
-def cells(assignment: Assignment, files: Mapping[str, str]) -> Iterator[str]:
+def cells(assignment: Assignment, files: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """("markdown" or "code", text) of each cell."""
     yield words(f"{about(assignment)}\n\n{HOW.format(id=assignment.id, rules=RULES)}")
     yield code("%load_ext teachdiff.course.notebook")
     seen = set()
@@ -87,13 +100,19 @@ def cells(assignment: Assignment, files: Mapping[str, str]) -> Iterator[str]:
     yield code("%laws")
 
 
-def words(text: str) -> str:
-    """A cell of Markdown."""
-    return "\n".join(["# %% [markdown]", *(f"# {line}".rstrip() for line in text.splitlines())])
+def words(text: str) -> tuple[str, str]:
+    return "markdown", "\n".join(line.rstrip() for line in text.splitlines())
 
 
-def code(text: str) -> str:
-    return f"# %%\n{text.rstrip()}"
+def code(text: str) -> tuple[str, str]:
+    return "code", text.rstrip()
+
+
+def percent(kind: str, text: str) -> str:
+    """A cell in jupytext's percent format."""
+    if kind == "code":
+        return f"\n# %%\n{text}\n"
+    return "\n".join(["\n# %% [markdown]", *(f"# {line}".rstrip() for line in text.splitlines()), ""])
 
 
 def answers_in(assignment: Assignment, folder: Path) -> dict[str, str]:
@@ -115,7 +134,7 @@ def write_twin(assignment: Assignment, folder: Path) -> Path:
     """Write the notebook of a folder beside its files.
 
     Raises:
-        ValueError: there is one already, or a file of the assignment is missing.
+        ValueError: there is one already, or a file of the assignment is missing or is not whole.
         RuntimeError: jupytext is not installed.
     """
     path = folder / f"{assignment.id}.ipynb"
@@ -128,7 +147,7 @@ def write_twin(assignment: Assignment, folder: Path) -> Path:
         raise RuntimeError("a notebook needs the package jupytext: pip install 'teachdiff[notebooks]'")
     import jupytext
 
-    notebook = jupytext.reads(twin(assignment, answers_in(assignment, folder)), fmt="py:percent")
+    notebook = twin(assignment, answers_in(assignment, folder))
     with atomic(path) as part:
         part.write_text(jupytext.writes(notebook, fmt="ipynb"), encoding="utf-8")
     return path

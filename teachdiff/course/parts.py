@@ -9,8 +9,8 @@ the second counts. The rest of the file stays as it is, byte for byte, but for b
 
 import re
 
-#: Any line that an editor takes for the beginning of a cell.
-CELL = re.compile(r"^# *%%.*$", re.MULTILINE)
+#: Any line that an editor or jupytext takes for the beginning of a cell.
+CELL = re.compile(r"^[ \t]*#[ \t]*(%%.*|(<codecell>|In\[[0-9 ]*\]:?)[ \t]*)$", re.MULTILINE)
 HEADING = re.compile(r"# %% exercise (\S+):")
 
 
@@ -52,7 +52,7 @@ def with_part(text: str, number: str, part: str) -> str:
         known = ", ".join(places) or "none"
         raise ValueError(f"it has no line `# %% exercise {number}: ...`; the exercises that have one: {known}")
     if CELL.search(part):
-        raise ValueError("a line that begins with `# %%` would begin another part: take the space or a % out of it")
+        raise ValueError("a line that begins with `# %%` or `# In[1]` would begin another part: write it otherwise")
     begin, end = places[number]
     part = part.strip("\n")
     return text[:begin] + "\n" + (f"{part}\n" if part else "") + ("\n\n" if end < len(text) else "") + text[end:]

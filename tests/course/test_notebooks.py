@@ -15,10 +15,10 @@ import pytest
 from typer.testing import CliRunner
 
 from teachdiff.cli import app
-from teachdiff.course import registry
+from teachdiff.course import registry, submissions
 from teachdiff.course.model import Verdict
 from teachdiff.course.notebook import answers_in, ask, cells, save, twin, write_twin
-from teachdiff.course.parts import parts_of
+from teachdiff.course.parts import parts_of, with_part
 from teachdiff.course.showing import Shown
 from teachdiff.course.start import solution, starter, write
 from teachdiff.course.submissions import NoSubmission, take
@@ -50,12 +50,6 @@ def execute(notebook, folder, monkeypatch, stop=True):
         monkeypatch.setenv(place, str(folder.parent / place.lower()))
     resources = {"metadata": {"path": str(folder)}}
     return NotebookClient(notebook, timeout=300, resources=resources, allow_errors=not stop).execute()
-
-
-def notebook_of(assignment, files):
-    import jupytext
-
-    return jupytext.reads(twin(assignment, files), fmt="py:percent")
 
 
 def said(cell):
@@ -114,6 +108,24 @@ def test_the_starter_s_twin_runs_and_no_law_holds(name, tmp_path, monkeypatch):
     assert sum(line.startswith("  to do ") for line in found["%laws"].splitlines()) == laws
 
 
+@pytest.mark.slow
+def test_a_notebook_opened_without_its_files_puts_the_answers_into_new_ones(tmp_path, monkeypatch):
+    """With the two cells that the notebook names, and the laws of one exercise."""
+    from nbformat.v4 import new_code_cell
+
+    assignment = registry.assignment("hw1")
+    files = {name: text for name, text in solution(assignment).items() if name in answer_files(assignment)}
+    notebook = twin(assignment, files)
+    how = notebook.cells[0].source
+    assert "`!teachdiff course start hw1 work`" in how and "`%cd work`" in how
+    start = new_code_cell(f"!{sys.executable} -m teachdiff course start hw1 work")
+    code = [cell for cell in notebook.cells if cell.cell_type == "code" and not cell.source.startswith("%laws")]
+    notebook.cells = [start, new_code_cell("%cd work"), *code, new_code_cell("%laws 3")]
+    ran = execute(notebook, tmp_path, monkeypatch)
+    assert "10 of 10 points." in shown(ran)["%laws 3"]
+    assert {name: (tmp_path / "work" / name).read_text(encoding="utf-8") for name in files} == files
+
+
 def test_a_student_s_way_through_an_exercise(tmp_path, monkeypatch):
     """In one kernel: a slip of the pen, a mistake beside a hole, the right answer; and what may go wrong beside."""
     from nbformat.v4 import new_code_cell
@@ -126,7 +138,7 @@ def test_a_student_s_way_through_an_exercise(tmp_path, monkeypatch):
     assert right.index(first) < right.index(second) and hole.index(first) < hole.index(second)
     mistake = right[: right.index(second)].replace("alpha_bar**0.5", "alpha_bar") + hole[hole.index(second) :]
     assert mistake.count("alpha_bar**0.5") < right.count("alpha_bar**0.5")
-    notebook = notebook_of(assignment, answers_in(assignment, folder))
+    notebook = twin(assignment, answers_in(assignment, folder))
     load = notebook.cells[1]
     assert load.source == "%load_ext teachdiff.course.notebook"
     head = "%%answer predictions.py 4\n"
@@ -159,18 +171,10 @@ def test_a_student_s_way_through_an_exercise(tmp_path, monkeypatch):
 
 @every
 def test_the_twin_is_the_readme_and_the_files(name):
-    """Every word of the README's exercises, every part of every file, in order; jupytext reads what was meant."""
+    """Every word of the README's exercises, every part of every file, in order."""
     assignment = registry.assignment(name)
     files = {file: text for file, text in solution(assignment).items() if file in answer_files(assignment)}
-    notebook = notebook_of(assignment, files)
-    made = list(cells(assignment, files))
-    kinds = ["markdown" if text.startswith("# %% [markdown]") else "code" for text in made]
-    assert [cell.cell_type for cell in notebook.cells] == kinds
-    for cell, text in zip(notebook.cells, made, strict=True):
-        _, _, body = text.partition("\n")
-        if cell.cell_type == "markdown":
-            body = "\n".join(line.removeprefix("#").removeprefix(" ") for line in body.splitlines())
-        assert cell.source == body
+    notebook = twin(assignment, files)
     code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     for file, text in files.items():
         for number, part in parts_of(text).items():
@@ -192,10 +196,13 @@ def test_the_twin_holds_what_was_written_so_far(tmp_path):
     mine = "# %time is a comment, and stays one\nMINE = '''```'''\n\n\ndef x0_hat_from_score():\n    ..."
     save("predictions.py 4", mine, tmp_path)
     path.write_text(path.read_text(encoding="utf-8") + "\n\n# %% scratch, of no exercise\nprint('hello')\n")
-    notebook = notebook_of(assignment, answers_in(assignment, tmp_path))
+    notebook = twin(assignment, answers_in(assignment, tmp_path))
     code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     assert f"%%answer predictions.py 4\n{mine}" in code
     assert not any("hello" in source for source in code)
+
+
+HEADINGS = "not saved: schedules.py: a line that begins with `# %%`"
 
 
 @pytest.mark.parametrize(
@@ -205,7 +212,9 @@ def test_the_twin_holds_what_was_written_so_far(tmp_path):
         ("schedules.py 1", "%matplotlib inline\nx = 1", "not saved: line 1 of the cell: "),
         ("schedules.py 1", "x = 1\0", "not saved: "),
         ("schedules.py 1", "(" * 5000 + ")" * 5000, "not saved: "),
-        ("schedules.py 1", "x = 1\n# %% mine\ny = 2", "not saved: schedules.py: a line that begins with `# %%`"),
+        ("schedules.py 1", "x = 1\n# %% mine\ny = 2", HEADINGS),
+        ("schedules.py 1", "def f():\n    # %% mine\n    ...", HEADINGS),
+        ("schedules.py 1", "# In[3]:\nx = 1", HEADINGS),
         ("schedules.py 4", "x = 1", "not saved: schedules.py: it has no line `# %% exercise 4: ...`"),
         ("schedules.py 1 2", "x = 1", "not saved: schedules.py: it has no line"),
         ("../work/schedules.py 1", "x = 1", "write %%answer FILE EXERCISE"),
@@ -236,7 +245,23 @@ def test_a_part_of_which_nothing_is_left_has_a_cell_that_runs(tmp_path):
     assignment = started("prove", tmp_path)
     save("proof.toml 2", "\n", tmp_path)
     assert parts_of((tmp_path / "proof.toml").read_text(encoding="utf-8"))["2"] == ""
-    assert "# %%\n%%answer proof.toml 2\n# yours to write" in list(cells(assignment, answers_in(assignment, tmp_path)))
+    meant = list(cells(assignment, answers_in(assignment, tmp_path)))
+    assert ("code", "%%answer proof.toml 2\n# yours to write") in meant
+
+
+def test_an_open_string_cannot_swallow_the_next_cells(tmp_path):
+    """What jupytext makes of the text is the cells that were meant, or is refused."""
+    assignment = started("hw1", tmp_path)
+    path = tmp_path / "schedules.py"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(with_part(text, "2", 'OPEN = """\n'), encoding="utf-8")
+    done = course("notebook", tmp_path)
+    assert done.exit_code == 2 and "`%%answer schedules.py 2` cannot be a cell" in done.output
+    assert not (tmp_path / "hw1.ipynb").exists()
+    for part in ("X = '# %% not a cell'", "X = '\"\"\"'\nY = 2", "# don't\nX = r'\\'", "    \nX = 1\n  "):
+        files = {**answers_in(assignment, tmp_path), "schedules.py": with_part(text, "2", part)}
+        code = [cell.source for cell in twin(assignment, files).cells]
+        assert f"%%answer schedules.py 2\n{part.rstrip()}" in code and "%laws 3" in code
 
 
 def test_a_folder_of_no_assignment_is_told(tmp_path):
@@ -286,14 +311,15 @@ HOSTILE = {
     "no JSON": "\0\xff not JSON",
     "magics": json.dumps({"cells": [{"source": "%%answer schedules.py 1\nimport os; os._exit(0)"}]}),
     "lies": json.dumps({"cells": [{"source": "%laws", "outputs": [{"text": "54 of 54 points."}]}]}),
-    "large": " " * (70 << 20),
+    "large": " " * 2_000_000,
 }
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
 @pytest.mark.parametrize("zipped", [False, True], ids=["folder", "zip"])
-def test_a_notebook_in_a_submission_is_left_out(kind, zipped, tmp_path):
+def test_a_notebook_in_a_submission_is_left_out(kind, zipped, tmp_path, monkeypatch):
     """Whatever it is, the submission is the same: the same files, the same digest, and so the same score."""
+    monkeypatch.setattr(submissions, "FILE_BYTES", 1_000_000)
     alone, beside = tmp_path / "alone", tmp_path / "beside"
     for folder in (alone, beside):
         folder.mkdir()

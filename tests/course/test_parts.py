@@ -13,8 +13,8 @@ from teachdiff.course.parts import CELL, head_of, heading, parts_of, with_part
 from teachdiff.course.start import starter
 
 every = pytest.mark.parametrize("name", registry.MODULES)
-lines = st.lists(st.sampled_from(["x = 1", "    return 2", "", "# note", "#%% mine", "# %% scratch", "π"]), max_size=6)
-bodies = lines.map("\n".join)
+LINES = ["x = 1", "    return 2", "", "# note", "#%% mine", "# %% scratch", "  # %%", "# In[3]:", "π"]
+bodies = st.lists(st.sampled_from(LINES), max_size=6).map("\n".join)
 plain = bodies.filter(lambda body: not CELL.search(body))
 
 
