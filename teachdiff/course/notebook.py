@@ -44,11 +44,11 @@ file's functions are loaded here, to be tried out in cells of your own. `%laws 1
 
 **What is graded are the files, not this notebook.** {rules}
 
-Run the cells that you changed, then hand in the folder. You may \
-edit the files instead, and make the notebook anew from them: `teachdiff course notebook .`
+Run the cells that you changed, then hand in the folder. You may edit the files instead, and make the notebook anew \
+from them: `teachdiff course notebook .`
 
-The notebook works in the folder that it lies in. Opened without its files, as in Colab, begin with a cell \
-`!teachdiff course start {id} work` and another `%cd work`; then run all."""
+The notebook works in the folder that it lies in. Where it is opened without its files, as in Colab, install teachdiff \
+there, begin with a cell `!teachdiff course start {id} work` and another `%cd work`, and run all."""
 
 END = """## Hand in
 
