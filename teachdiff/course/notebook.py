@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from teachdiff.course.model import Assignment
-from teachdiff.course.parts import head_of, parts_of, with_part
+from teachdiff.course.parts import head_of, heading, parts_of, with_part
 from teachdiff.course.showing import Shown
 from teachdiff.course.start import RULES, about, named, section
 from teachdiff.files import atomic
@@ -119,14 +119,22 @@ def answers_in(assignment: Assignment, folder: Path) -> dict[str, str]:
     """Name -> text of the files of a folder that have parts.
 
     Raises:
-        ValueError: one that the assignment needs is not there, or is no text.
+        ValueError: one that the assignment needs is not there, is no text, or lacks the heading of a part.
     """
+    wanted = {name: set(parts_of(text)) for name, text in assignment.files.items()}
+    for exercise in assignment.exercises:
+        for cut in exercise.cuts:
+            wanted.setdefault(cut.file, set()).add(exercise.id)
     found = {}
-    for name in dict.fromkeys([*(cut.file for cut in assignment.cuts), *assignment.files]):
+    for name, numbers in wanted.items():
         try:
             found[name] = (folder / name).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(f"{folder / name} cannot be read, and {assignment.id} needs it: {error}") from error
+        for exercise in assignment.exercises:
+            if exercise.id in numbers - set(parts_of(found[name])):
+                line = heading(exercise.id, exercise.title)
+                raise ValueError(f"{folder / name} has no line `{line}`: put it back above what is for that exercise.")
     return found
 
 

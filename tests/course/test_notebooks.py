@@ -217,14 +217,14 @@ HEADINGS = "not saved: schedules.py: a line that begins with `# %%`"
         ("schedules.py 1", "# In[3]:\nx = 1", HEADINGS),
         ("schedules.py 4", "x = 1", "not saved: schedules.py: it has no line `# %% exercise 4: ...`"),
         ("schedules.py 1 2", "x = 1", "not saved: schedules.py: it has no line"),
-        ("../work/schedules.py 1", "x = 1", "write %%answer FILE EXERCISE"),
+        ("../hw1/schedules.py 1", "x = 1", "write %%answer FILE EXERCISE"),
         ("README.md 1", "x = 1", "write %%answer FILE EXERCISE"),
         ("schedules.py", "x = 1", "write %%answer FILE EXERCISE"),
         ("", "x = 1", "write %%answer FILE EXERCISE"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_saved_changes_nothing(line, cell, says, tmp_path):
-    folder = tmp_path / "work"
+    folder = tmp_path / "hw1"
     started("hw1", folder)
     before = {path: path.read_bytes() for path in folder.iterdir()}
     with pytest.raises(ValueError, match=r"^(?s:.*)$") as caught:
@@ -247,6 +247,17 @@ def test_a_part_of_which_nothing_is_left_has_a_cell_that_runs(tmp_path):
     assert parts_of((tmp_path / "proof.toml").read_text(encoding="utf-8"))["2"] == ""
     meant = list(cells(assignment, answers_in(assignment, tmp_path)))
     assert ("code", "%%answer proof.toml 2\n# yours to write") in meant
+
+
+@pytest.mark.parametrize(("name", "file", "number"), [("hw1", "schedules.py", "2"), ("prove", "proof.toml", "3")])
+def test_a_heading_that_is_gone_is_told(name, file, number, tmp_path):
+    """A folder from before there were headings, say: no notebook without the cell."""
+    started(name, tmp_path)
+    path = tmp_path / file
+    path.write_text(path.read_text(encoding="utf-8").replace(f"# %% exercise {number}: ", "# "), encoding="utf-8")
+    done = course("notebook", tmp_path)
+    assert done.exit_code == 2 and f"{file} has no line `# %% exercise {number}: " in done.output
+    assert "put it back" in done.output and not (tmp_path / f"{name}.ipynb").exists()
 
 
 def test_an_open_string_cannot_swallow_the_next_cells(tmp_path):
