@@ -149,9 +149,44 @@ def test_a_submission_and_a_folder_of_submissions_are_told_apart(tmp_path):
             grading.submissions_in([wrong], TINY)
 
 
-def test_two_gradings_do_not_share_a_folder(course, tmp_path):
-    with grading.alone(tmp_path), pytest.raises(RuntimeError, match="another grading is going on"):
-        grading.grade("tiny", [], SECRET, tmp_path)
+TAKING = """
+import os, sys
+from pathlib import Path
+from teachdiff.course.grading import alone
+with alone(Path(sys.argv[1])):
+    print("taken", flush=True)
+    if os.fork() == 0:  # a child that lives on when its grader is killed
+        sys.stdin.read()
+        os._exit(0)
+    os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
+def test_two_gradings_do_not_share_a_folder_and_a_killed_one_holds_nothing(tmp_path):
+    def take():
+        line = [sys.executable, "-c", TAKING, str(tmp_path)]
+        with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            process.wait()
+            if process.returncode == -9:  # its child is there still
+                with grading.alone(tmp_path):
+                    pass
+            process.stdin.close()
+            return process.stdout.read(), process.stderr.read()
+
+    with grading.alone(tmp_path):
+        out, err = take()
+        assert not out and b"another grading is going on" in err
+    out, err = take()
+    assert out and not err
+
+
+def test_grade_takes_the_folder_for_itself(course, tmp_path, monkeypatch):
+    taken = []
+    real = grading.alone
+    monkeypatch.setattr(grading, "alone", lambda out: taken.append(out) or real(out))
+    grading.grade("tiny", [], SECRET, tmp_path)
+    assert taken == [tmp_path]
 
 
 def test_a_machine_that_holds_nothing_is_said_and_refused(monkeypatch):
