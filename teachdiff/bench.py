@@ -258,7 +258,8 @@ def problem_for(prior: NetworkPrior, task: str, size: int, batch: int, **options
 
 
 def network_of(name: str, find: Callable[[str], Path], device: torch.device) -> NetworkPrior:
-    """The prior of a name; "ffhq" is the published layout of FFHQ-256 with random weights: time does not see them.
+    """The prior of a name. "ffhq" is the published layout of FFHQ-256 with random weights: time does not see them.
+    "none" answers with its input: what a step takes is the method's own.
 
     Raises:
         ValueError: whatever `load_prior` refuses, or a prior without a network.
@@ -271,10 +272,23 @@ def network_of(name: str, find: Callable[[str], Path], device: torch.device) -> 
         torch.manual_seed(0)
         network = GuidedUNet(**LAYOUTS["FFHQ-256"]).requires_grad_(False).eval()
         return NetworkPrior(network, linear(T=1000), learned_variance=True).to(device)
+    if name == "none":
+        return NetworkPrior(Echo().requires_grad_(False), linear(T=1000)).to(device)
     prior = load_prior(find(name), device)
     if not isinstance(prior, NetworkPrior):
         raise ValueError(f"bench measures networks; {name} is a {type(prior).__name__}, which has none.")
     return prior
+
+
+class Echo(nn.Module):
+    """The network that answers with its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = nn.Parameter(torch.ones(()))
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        return self.one * x
 
 
 def peak_of(run: Callable[[], Any], device: torch.device) -> tuple[int | None, list[str]]:

@@ -1251,7 +1251,11 @@ def exactness(
 def bench(
     methods: Annotated[str, typer.Option(help="Comma-separated; all that ask a network by default.")] = "",
     networks: Annotated[
-        str, typer.Option(help="Comma-separated priors; ffhq: the layout of ffhq_10m.pt with random weights.")
+        str,
+        typer.Option(
+            help="Comma-separated priors; ffhq: the layout of ffhq_10m.pt with random weights; none: a network that "
+            "does nothing, for what a step itself takes."
+        ),
     ] = "photos",
     sizes: Annotated[str, typer.Option(help="Pixels a side, comma-separated.")] = "64",
     batches: Annotated[str, typer.Option(help="Images of a batch, comma-separated.")] = "1",

@@ -11,7 +11,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 from teachdiff import cli, schedules
-from teachdiff.bench import ASKING, Clock, Marks, machine, measure, peak_of, quartiles
+from teachdiff.bench import ASKING, Clock, Marks, machine, measure, network_of, peak_of, quartiles
 from teachdiff.methods import METHODS
 from teachdiff.priors.checkpoints import save_prior
 from teachdiff.priors.network import NetworkPrior
@@ -171,6 +171,24 @@ def test_a_loop_that_wastes_time_is_seen():
 
     idle = Idle(prior.network, prior.schedule, "x0_hat")
     assert measure(idle, "ddpm", size=32, steps=8, pairs=8)[0].overhead_ratio > 2.2
+
+
+def test_with_no_network_the_step_alone_remains():
+    """What a prior adds to a network that does nothing is found to within a half."""
+    prior = network_of("none", None, CPU)
+    x = torch.randn(1, 3, 8, 8)
+    assert torch.equal(prior.network(x, torch.tensor([5])), x)
+    assert measure(prior, "ddpm", size=16, steps=8, pairs=20)[0].step_ms < 5
+
+    class Slow(NetworkPrior):
+        def denoise(self, x_t, t):
+            end = time.process_time() + 0.02
+            while time.process_time() < end:
+                pass
+            return super().denoise(x_t, t)
+
+    slow = measure(Slow(prior.network, prior.schedule), "ddpm", size=16, steps=8, pairs=8)[0]
+    assert 20 < slow.step_ms < 30 and slow.bare_ms < 5
 
 
 def test_with_one_thread_other_programs_do_not_count():
