@@ -179,25 +179,38 @@ def plot(path: Path, points: Sequence[Point], title: str) -> None:
     """Six small plots, logarithmic on both axes; the dotted lines grow linearly."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    figure = Figure(figsize=(10, 6), dpi=100)
+    figure = Figure(figsize=(11, 6.6), dpi=110)
     FigureCanvasAgg(figure)
     for ax, (axis, label, of) in zip(figure.subplots(2, 3).flat, PANELS, strict=True):
+        drawn: list[tuple[float, float]] = []
         for (where, series), own in curves(points).items():
             known = [(p.value, value) for p in own if (value := of(p))]
             if where != axis or not known:
                 continue
+            drawn += known
             (line,) = ax.loglog(*zip(*known, strict=True), "o-", markersize=3, label=series)
             if axis != "rank":
                 (first, at), (last, _) = known[0], known[-1]
                 ax.loglog([first, last], [at, at * last / first], ":", color=line.get_color(), linewidth=1)
-        ax.set_xlabel(AXES[axis], fontsize=8)
-        ax.set_ylabel(label, fontsize=8)
-        ax.tick_params(labelsize=7)
-        if axis == "rank":
-            ax.set_ylim(bottom=0.5 * min(p.seconds for p in points if p.axis == axis))
-        ax.legend(fontsize=7)
-    figure.suptitle(title, fontsize=8)
+        values = sorted({value for value, _ in drawn})
+        square = axis in ("size", "checkpointing")
+        ax.set_xticks(values, [f"{math.isqrt(int(v))}²" if square else f"{v:g}" for v in values])
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+        for side in (ax.xaxis, ax.yaxis):
+            side.set_minor_locator(NullLocator())
+        if drawn:  # room for the legend, and where nothing grows for seeing so
+            ax.set_ylim(top=2.5 * max(y for _, y in drawn))
+        if drawn and axis == "rank":
+            ax.set_ylim(bottom=0.5 * min(y for _, y in drawn))
+        ax.set_xlabel(AXES[axis], fontsize=9)
+        ax.set_ylabel(label, fontsize=9)
+        ax.tick_params(labelsize=8)
+        ax.grid(alpha=0.25)
+        ax.legend(fontsize=8, loc="upper left", framealpha=0.6)
+    figure.suptitle(title, fontsize=9)
     figure.tight_layout()
     with atomic(path) as part:
         figure.savefig(part, format="png")
