@@ -96,7 +96,7 @@ def test_the_command_writes_a_picture_and_its_numbers(tmp_path, prior, points, m
     assert done.exit_code == 0, done.stderr
     assert read(tmp_path / "out" / "cost-growth.json") == points
     with Image.open("out/cost-growth.png") as picture:
-        assert picture.size == (1000, 600)
+        assert picture.size == (1210, 726)
     assert "Slope of log" in done.stdout and "checkpointing" in done.stdout
 
 
