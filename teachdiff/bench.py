@@ -123,7 +123,7 @@ class Cost:
             torch's allocator, on Linux's CPU of the process; None where nobody knows.
         pairs: how many were measured, after a run that was thrown away.
         bare_spread, step_spread, ratio_spread: lower and upper quartile.
-        start_ms: what the first run took beyond its steps at their median: tables, tuning, compiling.
+        start_ms: what the first run took beyond its calls and steps at their medians: tables, tuning, compiling.
     """
 
     method: str
@@ -201,7 +201,7 @@ def measure(
     def run() -> None:
         function(clocked, problem, **timed)
 
-    before, first = clock.time(run)
+    before, first = clock.time(run)  # its first bare call compiles, where there is something to compile
     found: list[tuple[bool, float, float]] = []
     # Each kind of step has a share in every run; the runs go on until the rarer has enough.
     kinds = sorted({gradient for gradient, _, _ in first}, reverse=True)
@@ -213,6 +213,8 @@ def measure(
     peak, notes = peak_of(runs, device)
     medians = {kind: statistics.median(step for gradient, _, step in found if gradient == kind) for kind in kinds}
     usual = sum(medians[gradient] for gradient, _, _ in first)
+    bare = {kind: statistics.median(bare for gradient, bare, _ in found if gradient == kind) for kind in kinds}
+    start = before + sum(b - bare[kind] + step - medians[kind] for kind, b, step in first)
     evaluations = len(first) * whole["steps"] // timed["steps"] if "steps" in whole else len(first)
     rows = []
     for kind in kinds:
@@ -227,7 +229,7 @@ def measure(
                 str(next(prior.network.parameters()).dtype).removeprefix("torch."),
                 device.type,
                 compiled,
-                bare_ms=statistics.median(bares),
+                bare_ms=bare[kind],
                 step_ms=medians[kind],
                 overhead_ratio=statistics.median(ratios),
                 images_per_second=1e3 * batch * len(first) / (usual * evaluations),
@@ -239,7 +241,7 @@ def measure(
                 bare_spread=quartiles(bares),
                 step_spread=quartiles(taken),
                 ratio_spread=quartiles(ratios),
-                start_ms=max(0.0, before + sum(step for _, _, step in first) - usual),
+                start_ms=max(0.0, start),
                 clock=clock.marks.clock,
                 machine=machine(device),
                 notes=notes,

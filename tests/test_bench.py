@@ -191,6 +191,24 @@ def test_with_no_network_the_step_alone_remains():
     assert 20 < slow.step_ms < 30 and slow.bare_ms < 5
 
 
+def test_what_only_the_first_call_costs_is_the_start():
+    """As compiling does, which the bare call of the first pair has to wait for."""
+    prior = network_of("none", None, CPU)
+
+    class Late(type(prior.network)):
+        def forward(self, x, t):
+            end = time.process_time() + (0 if hasattr(self, "ready") else 0.1)
+            self.ready = True
+            while time.process_time() < end:
+                pass
+            return super().forward(x, t)
+
+    quick = measure(prior, "ddpm", size=16, steps=8, pairs=8)[0]
+    late = measure(NetworkPrior(Late().requires_grad_(False), prior.schedule), "ddpm", size=16, steps=8, pairs=8)[0]
+    assert quick.start_ms < 50 and late.bare_ms < 5
+    assert 90 < late.start_ms < 150
+
+
 def test_with_one_thread_other_programs_do_not_count():
     marks = Marks(CPU)
     marks.set()
