@@ -2,10 +2,13 @@
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 import torch
 from hypothesis import settings
+
+from tests.python import Pythons, pythons
 
 # With another busy process, two OpenMP threads become many times slower; one is steady.
 torch.set_num_threads(1)
@@ -22,6 +25,13 @@ settings.register_profile("ci", max_examples=25, deadline=None, derandomize=True
 settings.register_profile("nightly", max_examples=5000, deadline=None, print_blob=True)
 settings.register_profile("mutation", max_examples=10, deadline=None, derandomize=True, database=None)
 settings.load_profile(os.environ.get("TEACHDIFF_HYPOTHESIS") or ("ci" if os.environ.get("CI") else "dev"))
+
+
+@pytest.fixture(scope="session")
+def python() -> Iterator[Pythons]:
+    """`python.run(...)`: a program in a process of its own, without the seconds that importing torch takes."""
+    with pythons() as running:
+        yield running
 
 
 @pytest.fixture
