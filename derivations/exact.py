@@ -39,22 +39,25 @@ def _square_part(n: int) -> tuple[int, int]:
     return r, m
 
 
+_RATIONAL = (1, 0)  # the key of sqrt(1) e^0
+
+
 class Number:
-    """A sum of c sqrt(n) e^q, kept as {(n, q): c} without zeros."""
+    """A sum of c sqrt(n) e^q, kept as {(n, q): c} without zeros; q = 0 is an int, which hashes fast."""
 
     __slots__ = ("terms",)
 
-    def __init__(self, terms: dict[tuple[int, Fraction], Fraction]) -> None:
+    def __init__(self, terms: dict[tuple[int, int | Fraction], Fraction]) -> None:
         self.terms = {key: c for key, c in terms.items() if c}
 
     @classmethod
     def of(cls, value) -> "Number":
-        return cls({(1, Fraction(0)): Fraction(value)})
+        return cls({_RATIONAL: Fraction(value)})
 
     def __add__(self, other: "Number") -> "Number":
         terms = dict(self.terms)
         for key, c in other.terms.items():
-            terms[key] = terms.get(key, 0) + c
+            terms[key] = terms[key] + c if key in terms else c
         return Number(terms)
 
     def __neg__(self) -> "Number":
@@ -68,8 +71,9 @@ class Number:
         for (m, p), c in self.terms.items():
             for (n, q), d in other.terms.items():
                 g = gcd(m, n)
-                key = (m * n // g**2, p + q)
-                terms[key] = terms.get(key, 0) + c * d * g
+                key = (m * n // g**2, (p + q) or 0)
+                part = c * d if g == 1 else c * d * g
+                terms[key] = terms[key] + part if key in terms else part
         return Number(terms)
 
     def __eq__(self, other) -> bool:
@@ -91,9 +95,11 @@ class Number:
         return conjugate * (self * conjugate).inverse()
 
     def power(self, exponent: int) -> "Number":
-        base = self if exponent >= 0 else self.inverse()
-        result = Number.of(1)
-        for _ in range(abs(exponent)):
+        if exponent == 0:
+            return Number.of(1)
+        base = self if exponent > 0 else self.inverse()
+        result = base
+        for _ in range(abs(exponent) - 1):
             result = result * base
         return result
 
@@ -108,12 +114,12 @@ class Number:
         if n != 1:
             raise NotExact("the root of a root")
         r, m = _square_part(c.numerator * c.denominator)
-        return Number({(m, q / 2): Fraction(r, c.denominator)})
+        return Number({(m, q and q / 2): Fraction(r, c.denominator)})
 
     def exp(self) -> "Number":
-        if any(key != (1, 0) for key in self.terms):
+        if any(key != _RATIONAL for key in self.terms):
             raise NotExact("the exponential of an irrational number")
-        return Number({(1, self.terms.get((1, Fraction(0)), Fraction(0))): Fraction(1)})
+        return Number({(1, self.terms.get(_RATIONAL, 0)): Fraction(1)})
 
     def sign(self) -> int:
         if not self.terms:
@@ -136,6 +142,8 @@ class Number:
         return sp.Add(*[sp.Rational(c) * sp.sqrt(n) * sp.exp(sp.Rational(q)) for (n, q), c in self.terms.items()])
 
     def __str__(self) -> str:
+        if self.terms.keys() <= {_RATIONAL}:
+            return str(self.terms.get(_RATIONAL, 0))
         return str(self.sympy())
 
 
@@ -161,13 +169,13 @@ def evaluate(expression: sp.Expr, point: dict[sp.Symbol, Number]) -> Number:
         if e.is_Symbol:
             return point[e]
         if e.is_Add:
-            total = Number({})
-            for argument in e.args:
+            total = value(e.args[0])
+            for argument in e.args[1:]:
                 total = total + value(argument)
             return total
         if e.is_Mul:
-            product = Number.of(1)
-            for argument in e.args:
+            product = value(e.args[0])
+            for argument in e.args[1:]:
                 product = product * value(argument)
             return product
         if isinstance(e, sp.exp):
