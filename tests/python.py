@@ -30,10 +30,11 @@ class Pythons:
         """`python ARGUMENTS` in a folder: -m module, -c source or a file, and what it is told.
 
         Arguments:
-            variables: what is added to this process's environment.
+            variables: what is added to this process's environment, of which pytest's own is left out.
         """
         line = [str(argument) for argument in arguments]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **variables}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV"))}
+        environment |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **variables}
         if self.server is None:  # no fork on this system
             command = [sys.executable, *line]
             return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=LIMIT)
@@ -99,6 +100,7 @@ def be(arguments: list[str]) -> None:
 if __name__ == "__main__":
     import matplotlib.figure  # noqa: F401
     import scipy.signal  # noqa: F401
-    import torch  # noqa: F401
+    import torch.distributed  # noqa: F401
+    import typer  # noqa: F401
 
     be(next_program())

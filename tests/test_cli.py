@@ -454,18 +454,17 @@ def test_a_chain_that_diverges_says_what_to_do(run, tiny):
     assert files(Path("o")) == set()
 
 
-def test_the_real_process_has_no_traceback(tiny, tmp_path):
+def test_the_real_process_has_no_traceback(python, tiny, tmp_path):
     (tmp_path / "file").touch()
     for code, words, arguments in [
         (2, "Did you mean 'dps'", with_("--method", "dsp")),
         (1, "cannot write into", with_("--out", "file/below")),
     ]:
-        child = process(*[tiny if a == "TINY" else a for a in arguments], cwd=tmp_path)
-        out, err = child.communicate(timeout=120)
-        assert child.returncode == code
-        assert out == ""
-        assert words in err
-        assert "Traceback" not in err
+        done = python.run("-m", "teachdiff.cli", *[tiny if a == "TINY" else a for a in arguments], cwd=tmp_path)
+        assert done.returncode == code
+        assert done.stdout == ""
+        assert words in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 # list, prove, train

@@ -165,7 +165,7 @@ for processes in map(int, sys.argv[1].split(",")):
 
 @pytest.fixture
 def five(tmp_path):
-    """Arguments of a comparison of five small images, and its environment."""
+    """Arguments of a comparison of five small images, and what its environment has more."""
     torch.manual_seed(0)
     network = UNet(3, (8, 8))
     for parameter in network.parameters():
@@ -173,16 +173,27 @@ def five(tmp_path):
     save_prior(tmp_path / "p.safetensors", network, schedule={"name": "linear", "T": 20}, prediction="x0_hat")
     for i, image in enumerate(portraits(5, 16).split(1)):
         save_image(tmp_path / "images" / f"{i}.png", image)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TEACHDIFF_LPIPS_WEIGHTS": str(tmp_path / "none")}
-    environment |= {"OMP_NUM_THREADS": "1", "TEACHDIFF_FID_WEIGHTS": str(tmp_path / "none")}
+    environment = {f"TEACHDIFF_{metric}_WEIGHTS": str(tmp_path / "none") for metric in ("LPIPS", "FID")}
     arguments = ["compare", "--prior", "p.safetensors", "--images", "images", "--tasks", "sr2,denoise", "--methods"]
     return [*arguments, "tweedie,dps", "--samples", "2", "--size", "16", "--steps", "2"], environment
 
 
-def launch(arguments, environment, folder):
-    done = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
-    )
+@pytest.fixture
+def run(python, five, tmp_path):
+    """A Python in the folder of the test: one that forks starts as a fork itself, torchrun does not."""
+
+    def run(*arguments):
+        if arguments[0] == "-c":
+            return python.run(*arguments, cwd=tmp_path, **five[1])
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **five[1]}
+        line = [sys.executable, *arguments]
+        return subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+
+    return run
+
+
+def launch(run, arguments):
+    done = run(*arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -199,9 +210,9 @@ def rows_in(folder):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
-def test_the_number_of_processes_changes_no_bit(tmp_path, five, forking):
-    arguments, environment = five
-    printed = launch(["-c", forking + FORK, "1,2,3", *arguments], environment, tmp_path)
+def test_the_number_of_processes_changes_no_bit(tmp_path, five, run, forking):
+    arguments, _ = five
+    printed = launch(run, ["-c", forking + FORK, "1,2,3", *arguments])
     assert printed.count("Means over 5 images") == 3  # of several processes one speaks
     one, two, three = (rows_in(tmp_path / f"out{n}") for n in (1, 2, 3))
     assert figures(one) == figures(two) == figures(three)
@@ -213,21 +224,21 @@ def test_the_number_of_processes_changes_no_bit(tmp_path, five, forking):
 
 
 @pytest.mark.slow
-def test_torchrun_gives_the_same_figures_and_goes_on_where_more_processes_stopped(tmp_path, five):
-    arguments, environment = five
+def test_torchrun_gives_the_same_figures_and_goes_on_where_more_processes_stopped(tmp_path, five, run):
+    arguments, _ = five
 
-    def run(processes, out):
+    def compare(processes, out):
         launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"]
-        printed = launch([*launcher, "teachdiff", *arguments, "--json", "--out", out], environment, tmp_path)
+        printed = launch(run, [*launcher, "teachdiff", *arguments, "--json", "--out", out])
         assert json.loads(printed) == rows_in(tmp_path / out)  # nothing but JSON
         return json.loads(printed)
 
-    one, three = run(1, "one"), run(3, "three")
+    one, three = compare(1, "one"), compare(3, "three")
     assert figures(one) == figures(three)
     lines = (tmp_path / "three" / "rows.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "three" / "rows.jsonl").write_text("".join(lines[:7]))
     (tmp_path / "three" / "rows-1.jsonl").write_text("".join(lines[7:12]))
-    again = run(2, "three")
+    again = compare(2, "three")
     assert figures(again) == figures(one)
     kept = {(r["task"], r["image"], r["method"]): r["seconds"] for r in (json.loads(x)["row"] for x in lines[:12])}
     assert all(kept.get((r["task"], r["image"], r["method"]), r["seconds"]) == r["seconds"] for r in again)
@@ -256,9 +267,9 @@ TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
 @pytest.mark.parametrize("launcher", ["fork", pytest.param("torchrun", marks=pytest.mark.slow)])
-def test_a_process_that_is_killed_costs_the_row_that_it_was_writing(tmp_path, five, forking, launcher):
+def test_a_process_that_is_killed_costs_the_row_that_it_was_writing(tmp_path, five, run, forking, launcher):
     """kill -9 of one of two processes: the run ends with an error, and the same command goes on to the same table."""
-    arguments, environment = five
+    arguments, _ = five
     (tmp_path / "dying.py").write_text(DYING)
     if launcher == "torchrun":
         killed, again = [*TORCHRUN, "dying.py", *arguments], [*TORCHRUN, "-m", "teachdiff", *arguments]
@@ -267,19 +278,16 @@ def test_a_process_that_is_killed_costs_the_row_that_it_was_writing(tmp_path, fi
         dying = FORK.replace("teachdiff.cli.main()", "exec(open('dying.py').read(), globals())")
         killed = ["-c", forking + dying, "2", *arguments]
         again = ["-c", forking + FORK, "2,1", *arguments]  # and once with one process
-    done = subprocess.run(
-        [sys.executable, *killed], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode != 0
+    assert run(*killed).returncode != 0
     assert not (tmp_path / "out2" / "results.json").exists()
     left = [json.loads(x)["row"] for x in (tmp_path / "out2" / "rows-1.jsonl").read_text().splitlines()]
     assert len(left) == 3
-    launch(again, environment, tmp_path)
+    launch(run, again)
     rows = rows_in(tmp_path / "out2")
     seconds = {(r["task"], r["image"], r["method"]): r["seconds"] for r in rows}
     assert all(seconds[r["task"], r["image"], r["method"]] == r["seconds"] for r in left)  # not computed anew
     if launcher == "torchrun":
-        launch(["-m", "teachdiff", *arguments, "--out", "out1"], environment, tmp_path)
+        launch(run, ["-m", "teachdiff", *arguments, "--out", "out1"])
     assert figures(rows) == figures(rows_in(tmp_path / "out1"))
 
 

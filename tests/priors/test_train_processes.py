@@ -58,12 +58,8 @@ for config, out, processes, killed, wrong in json.loads(sys.argv[1]):
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
 
 
-def environment():
-    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-
-
 @pytest.fixture
-def launch(tmp_path, folder, forking):
+def launch(tmp_path, folder, python, forking):
     """Train in processes; lines (out, processes, killed after, wrong, changes of the config)."""
 
     def run(*lines):
@@ -71,10 +67,7 @@ def launch(tmp_path, folder, forking):
             ({**TINY, "data": str(folder), **changes}, out, processes, killed, wrong)
             for out, processes, killed, wrong, changes in lines
         ]
-        done = subprocess.run(
-            [sys.executable, "-c", forking + FORK, json.dumps(given)],
-            cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
+        done = python.run("-c", forking + FORK, json.dumps(given), cwd=tmp_path)
         assert done.returncode == 0, done.stderr
 
     return run
@@ -174,11 +167,12 @@ LAUNCHERS = {
 def test_the_command_line_under_a_launcher(tmp_path, folder, launcher):
     pytest.importorskip("accelerate")
     config = {**TINY, "data": str(folder), "steps": 4, "precision": "float32"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     (tmp_path / "c.toml").write_text("".join(f"{k} = {json.dumps(v)}\n" for k, v in config.items()))
     for name, start in (("one", []), ("two", LAUNCHERS[launcher])):
         done = subprocess.run(
             [sys.executable, *(["-m", *start] if start else []), "-m", "teachdiff", "train", "c.toml", "--out", name],
-            cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=300,
+            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("Prior: ") == 1  # of several processes one speaks

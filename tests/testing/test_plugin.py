@@ -48,32 +48,31 @@ def folder(tmp_path):
     return tmp_path
 
 
-def run(folder, *arguments):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "COV"))}
-    return subprocess.run(
-        [sys.executable, "-m", *arguments], cwd=folder, capture_output=True, text=True, env=environment, timeout=300
-    )
+@pytest.fixture
+def run(python, folder):
+    """pytest in that folder."""
+    return lambda *arguments: python.run("-m", "pytest", *arguments, cwd=folder)
 
 
-def test_each_law_is_a_test(folder):
+def test_each_law_is_a_test(run):
     subjects = [f"--teachdiff-{kind}=mine:{name}" for kind, name in SUBJECTS.items()]
-    done = run(folder, "pytest", "-v", *subjects, "--teachdiff-claims=,")
+    done = run("-v", *subjects, "--teachdiff-claims=,")
     assert done.returncode == 0, done.stdout + done.stderr
     for line in ("mine:good::dot_test PASSED", "mine:schedule::falls PASSED", "mine:schedule::noising SKIPPED"):
         assert line in done.stdout
     assert "failed" not in done.stdout
 
 
-def test_what_is_broken_is_red_and_says_why(folder):
-    done = run(folder, "pytest", "--teachdiff-operator", "mine:bad", "--teachdiff-operator", "mine:good")
+def test_what_is_broken_is_red_and_says_why(run):
+    done = run("--teachdiff-operator", "mine:bad", "--teachdiff-operator", "mine:good")
     assert done.returncode == 1
     assert "dot_test: <A x, y> = <x, Aᵀ y> for every sample" in done.stdout
     assert "with batch = 1, seed of x = 0" in done.stdout
     assert "Traceback" not in done.stdout and "core.py" not in done.stdout
 
 
-def test_a_shape_for_a_function_that_makes_the_object(folder):
-    done = run(folder, "pytest", "--teachdiff-operator", "mine:make", "--teachdiff-shape", "2,3,3")
+def test_a_shape_for_a_function_that_makes_the_object(run):
+    done = run("--teachdiff-operator", "mine:make", "--teachdiff-shape", "2,3,3")
     assert done.returncode == 0, done.stdout
     assert f"{len(list(laws('operator')))} passed" in done.stdout
 
@@ -86,8 +85,8 @@ def test_a_shape_for_a_function_that_makes_the_object(folder):
     ],
     ids=["name", "claims"],
 )
-def test_what_cannot_be_asked_is_said(folder, arguments, says):
-    done = run(folder, "pytest", *arguments)
+def test_what_cannot_be_asked_is_said(run, arguments, says):
+    done = run(*arguments)
     assert done.returncode not in (0, 5)
     assert says in done.stdout + done.stderr
     assert "INTERNALERROR" not in done.stdout
@@ -98,7 +97,9 @@ def test_pytest_without_the_options_loads_nothing_heavy(folder):
         "import sys\ndef test_light():\n    assert not {'torch', 'hypothesis.core', 'sympy'} & set(sys.modules)\n",
         encoding="utf-8",
     )
-    done = run(folder, "pytest", "-q", "-p", "no:hypothesispytest")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "COV"))}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:hypothesispytest"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, timeout=300)
     assert done.returncode == 0, done.stdout
 
 
