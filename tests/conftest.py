@@ -10,8 +10,9 @@ from hypothesis import settings
 
 from tests.python import Pythons, pythons
 
-# With another busy process, two OpenMP threads become many times slower; one is steady.
+# With another busy process, two OpenMP threads become many times slower; one is steady, in the children, too.
 torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A shell that starts the tests in its background has them ignore Ctrl-C, and every child would inherit that; several
 # tests send one and wait.

@@ -19,7 +19,7 @@ TINY = {"name": "tiny", "size": 8, "channels": [8], "T": 50, "batch": 4, "checkp
 # which the second one is killed, what is done wrongly.
 FORK = """
 import json, os, signal, sys
-import torch, torch.distributed
+import torch, torch._dynamo, torch.distributed  # an optimizer imports the first, for 2 seconds
 from torch import nn
 from teachdiff.priors.train import TrainConfig, train
 from teachdiff.shards import Shard, this_shard
