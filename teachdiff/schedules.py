@@ -169,7 +169,8 @@ def check_time(t: int | Tensor, T: int, x: Tensor) -> Tensor:
         raise TypeError(f"t counts steps, so it must be an integer tensor; got {t.dtype}.")
     if t.ndim > 1 or (t.ndim == 1 and len(t) != len(x)):
         raise ValueError(f"t must have shape () or ({len(x)},), one step per sample of x; got {tuple(t.shape)}.")
-    if bool(((t < 1) | (t > T)).any()):
+    inside = 1 <= int(t) <= T if t.ndim == 0 else not bool(((t < 1) | (t > T)).any())
+    if not inside:
         raise ValueError(
             f"t must lie in 1..{T} (0 is the clean image, which needs no denoising); "
             f"got {t.min().item()}..{t.max().item()}."

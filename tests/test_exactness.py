@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ HERE = list(BY_TITLE)
 DOCS = Path(__file__).parents[1] / "docs"
 
 
+@cache
 def row_of(title, world="pixel", steps=300, sigma=0.3, samples=400):
     world = WORLDS[world]
     prior, problem = world.build(schedule_of(steps), sigma)

@@ -58,7 +58,7 @@ def output_law(
         nonlocal done
         n = torch.Size(shape[1:]).numel()
         z = problem.y.new_zeros(shape[0], n)
-        z[1 + done : 1 + done + n] = torch.eye(n).to(z)
+        z[1 + done : 1 + done + n] = torch.eye(n, dtype=z.dtype, device=z.device)
         z[-1] = probe[done : done + n]
         done += n
         return z.view(shape)
