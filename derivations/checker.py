@@ -43,8 +43,7 @@ from derivations import exact, moments, spectral, symbols
 from derivations.exact import NotExact, NotReal
 from derivations.normal import Normal, Undecided
 
-FIRST_POINTS = 3  # tried before the normal form: a false identity seldom survives them
-EXAMPLE_POINTS = 12  # among which `example` looks for the shortest
+FIRST_POINTS = 12  # tried before the normal form: a false identity rarely survives them
 MANY_POINTS = 200
 
 
@@ -324,7 +323,7 @@ def example(step: Step) -> Counterexample | None:
         return None
     sides = (_substitute(step.lhs, step.using), _substitute(step.rhs, step.using))
     comparison = _Comparison("", *_prepare(*map(sp.sympify, sides)))
-    return min(comparison.values(EXAMPLE_POINTS), key=lambda e: len(str(e)), default=None)
+    return min(comparison.values(FIRST_POINTS), key=lambda e: len(str(e)), default=None)
 
 
 @dataclass(frozen=True)
