@@ -1,5 +1,6 @@
 """One thread, one of four hypothesis profiles, and no GPU test where there is no GPU."""
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -55,6 +56,13 @@ def in_processes(world, work):
             os._exit(0)
     return [os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(world)]
 """
+
+
+def pytest_collection_finish() -> None:
+    """What the modules and thousands of tests hold stays until the end: the garbage collector need not look through it
+    again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
