@@ -21,9 +21,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The first call into torch is slow, so no profile has a deadline. `ci` and `mutation` always draw the same examples:
-# a failure there must be the fault of the change. `nightly` looks for what the others have not drawn yet. A run at
-# home draws fewer than `ci`, and more than `mutation`, by which the number is judged.
-settings.register_profile("dev", max_examples=15, deadline=None)
+# a failure there must be the fault of the change. `nightly` looks for what the others have not drawn yet.
+settings.register_profile("dev", max_examples=25, deadline=None)
 settings.register_profile("ci", max_examples=25, deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("nightly", max_examples=5000, deadline=None, print_blob=True)
 settings.register_profile("mutation", max_examples=10, deadline=None, derandomize=True, database=None)
