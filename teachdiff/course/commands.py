@@ -79,7 +79,7 @@ def check(
     try:
         name = named(folder) if assignment is None else assignment
     except ValueError as error:
-        raise Usage(str(error)) from error
+        raise Usage(f"{error} Or give --assignment.") from error
     chosen = found(name)
     if not folder.is_dir():
         raise Usage(f"there is no folder {folder}.")

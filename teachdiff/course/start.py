@@ -85,7 +85,7 @@ def named(folder: Path) -> str:
     try:
         return (folder / MARKER).read_text(encoding="utf-8").strip()[:50]
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{folder} has no {MARKER}, which names the assignment; give --assignment.") from error
+        raise ValueError(f"{folder} has no {MARKER}, which names the assignment: `course start` writes it.") from error
 
 
 def readme(assignment: Assignment) -> str:

@@ -302,7 +302,9 @@ def test_a_notebook_that_is_there_stays(tmp_path):
 
 
 def test_the_command_says_what_is_missing(tmp_path, monkeypatch):
-    assert course("notebook", tmp_path).exit_code == 2
+    done = course("notebook", tmp_path)
+    assert done.exit_code == 2 and "has no assignment.txt" in done.output
+    assert "--assignment" not in done.output and "give --assignment" in course("check", tmp_path).output
     assignment = started("hw1", tmp_path / "hw1")
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "jupytext", None)
