@@ -211,15 +211,15 @@ def measure(
             found.extend(clock.time(run)[1])
 
     peak, notes = peak_of(runs, device)
-    medians = {kind: statistics.median(step for gradient, _, step in found if gradient == kind) for kind in kinds}
-    usual = sum(medians[gradient] for gradient, _, _ in first)
-    bare = {kind: statistics.median(bare for gradient, bare, _ in found if gradient == kind) for kind in kinds}
-    start = before + sum(b - bare[kind] + step - medians[kind] for kind, b, step in first)
+    own = {kind: [(bare, step) for gradient, bare, step in found if gradient == kind] for kind in kinds}
+    usual_bare = {kind: statistics.median(bare for bare, _ in own[kind]) for kind in kinds}
+    usual_step = {kind: statistics.median(step for _, step in own[kind]) for kind in kinds}
+    chain = sum(usual_step[kind] for kind, _, _ in first)
+    start = before + sum(bare - usual_bare[kind] + step - usual_step[kind] for kind, bare, step in first)
     evaluations = len(first) * whole["steps"] // timed["steps"] if "steps" in whole else len(first)
     rows = []
     for kind in kinds:
-        own = [(bare, step) for gradient, bare, step in found if gradient == kind]
-        bares, taken, ratios = [b for b, _ in own], [s for _, s in own], [s / b for b, s in own]
+        bares, taken, ratios = zip(*((bare, step, step / bare) for bare, step in own[kind]), strict=True)
         rows.append(
             Cost(
                 method,
@@ -229,15 +229,15 @@ def measure(
                 str(next(prior.network.parameters()).dtype).removeprefix("torch."),
                 device.type,
                 compiled,
-                bare_ms=bare[kind],
-                step_ms=medians[kind],
+                bare_ms=usual_bare[kind],
+                step_ms=usual_step[kind],
                 overhead_ratio=statistics.median(ratios),
-                images_per_second=1e3 * batch * len(first) / (usual * evaluations),
+                images_per_second=1e3 * batch * len(first) / (chain * evaluations),
                 peak_memory=peak,
                 task=task,
                 gradient=kind,
                 evaluations=evaluations,
-                pairs=len(own),
+                pairs=len(own[kind]),
                 bare_spread=quartiles(bares),
                 step_spread=quartiles(taken),
                 ratio_spread=quartiles(ratios),

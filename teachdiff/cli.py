@@ -1024,7 +1024,8 @@ def train(
         with usage():
             shard.part(settings.batch)
         if settings.precision == "bf16" and emulates_bf16(where):
-            messages.print("no bfloat16 in this processor: it imitates it, ten times slower: set precision = 'float32'")
+            line = "this processor has no bfloat16 and imitates it, ten times slower: set precision = 'float32'"
+            messages.print(line, soft_wrap=True)
         task = bar.add_task(settings.name, total=settings.steps, loss=0.0, speed=0.0)
 
         def on_step(step: int, loss: float) -> None:
