@@ -1,5 +1,6 @@
 """What the pages state about the project is what the project is."""
 
+import hashlib
 import html
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ from teachdiff.testing import KINDS, laws
 from teachdiff.testing.methods import CLAIMS
 
 DOCS = Path(__file__).parents[1] / "docs"
+WEIGHTS = DOCS.parent / "teachdiff" / "priors" / "weights"
 
 
 def test_every_link_to_a_theorem_or_to_a_row_of_the_ledger_leads_somewhere():
@@ -49,6 +51,14 @@ def test_the_page_of_other_libraries_is_about_the_versions_of_constraints():
     stated = dict(re.findall(r"^## (\S+) (\S+)$", text, re.MULTILINE))
     assert stated == {name: pinned[name] for name in ("azula", "deepinv", "diffusers")}
     assert f"torch {pinned['torch']}." in text
+
+
+def test_the_figures_were_measured_with_the_bundled_weights():
+    """Who changes the weights measures the figures anew, and then writes down which weights these were."""
+    text = (DOCS / "quality.md").read_text(encoding="utf-8")
+    stated = dict(re.findall(r"^\| `(\w+)` \| `(\w+)` \|$", text, re.MULTILINE))
+    files = WEIGHTS.glob("*.safetensors")
+    assert stated == {path.stem: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in files}
 
 
 def test_the_tables_of_laws_are_the_laws():
