@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """The pictures of the site: each is what an example writes, made by its command and by nothing else.
 
-    python3 run.py figures                  # those that are missing, or whose example has changed since
+    python3 run.py figures                  # those that are missing, or whose example or prior has changed since
     python3 run.py figures dps ddrm         # these
     python3 run.py figures --all
 
 `docs/assets/figures/manifest.json` says of each picture by which command it was made, from which source (sha256 of
-the example), what came out (sha256 of the picture and of what was printed, which stands in a .txt beside it), and in
-how many seconds. The gallery page is written with them.
+the example) and with which bundled weights (sha256 of them all), what came out (sha256 of the picture and of what was
+printed, which stands in a .txt beside it), and in how many seconds. The gallery page is written with them.
 """
 
 import ast
@@ -24,6 +24,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
+WEIGHTS = ROOT / "teachdiff" / "priors" / "weights"
 PICTURES = ROOT / "docs" / "assets" / "figures"
 MANIFEST = PICTURES / "manifest.json"
 GALLERY = ROOT / "docs" / "gallery.md"
@@ -65,24 +66,30 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def sha256_of_weights() -> str:
+    """Of all bundled weights together: an example may use any of them."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(WEIGHTS.glob("*.safetensors")))).hexdigest()
+
+
 def read_manifest() -> dict[str, Any]:
     return json.loads(MANIFEST.read_text(encoding="utf-8")) if MANIFEST.exists() else {}
 
 
 def is_stale(name: str, manifest: dict[str, Any]) -> bool:
-    """No picture, or not the one of the manifest, or not by this command from this source."""
+    """No picture, or not the one of the manifest, or not by this command from this source with these weights."""
     files = [PICTURES / f"{name}.png", PICTURES / f"{name}.txt"]
     if f"{name}.png" not in manifest or not all(path.exists() for path in files):
         return True
     entry = manifest[f"{name}.png"]
-    return any(entry[key] != value for key, value in facts(name).items())
+    return any(entry.get(key) != value for key, value in facts(name).items())
 
 
 def facts(name: str) -> dict[str, str]:
-    """The command, and the hashes of the example, of the picture and of what was printed, as they are now."""
+    """The command, and the hashes of the example, the weights, the picture and what was printed, as they are now."""
     return {
         "command": command(name),
         "source": sha256(EXAMPLES / f"{name}.py"),
+        "weights": sha256_of_weights(),
         "sha256": sha256(PICTURES / f"{name}.png"),
         "printed": sha256(PICTURES / f"{name}.txt"),
     }
@@ -126,11 +133,11 @@ def gallery(names: list[str]) -> str:
         "```\njupytext --to ipynb examples/dps.py\n```\n\n"
         "In it write `parser.parse_args([])`: a notebook is started with arguments of its own.\n\n"
         "## Making the pictures anew\n\n"
-        "```\npython3 run.py figures          # those whose example has changed\n"
+        "```\npython3 run.py figures          # those whose example, or a bundled prior, has changed\n"
         "python3 run.py figures --all\n```\n\n"
-        "`docs/assets/figures/manifest.json` holds the command, the hash of the example and the hash of the picture.\n"
-        "A test compares them with the files, so no picture here is older than its example. Another processor may\n"
-        "round otherwise and give a picture that differs in a few pixels.\n"
+        "`docs/assets/figures/manifest.json` holds the command and the hashes of the example, of the weights and of\n"
+        "the picture. A test compares them with the files: no picture here is older than its example or the priors.\n"
+        "Another processor may round otherwise and give a picture that differs in a few pixels.\n"
     )
 
 

@@ -35,10 +35,10 @@ def test_no_picture_is_older_than_its_example(figures):
     assert not stale, f"run `python3 run.py figures {' '.join(stale)}`"
 
 
-def test_a_changed_example_a_changed_command_and_a_pasted_picture_are_found(figures):
+def test_other_weights_a_changed_example_a_changed_command_and_a_pasted_picture_are_found(figures):
     manifest = figures.read_manifest()
     name = figures.examples()[0]
-    for key in ("command", "source", "sha256", "printed"):
+    for key in ("command", "source", "weights", "sha256", "printed"):
         assert figures.is_stale(name, {f"{name}.png": {**manifest[f"{name}.png"], key: "another"}})
     assert figures.is_stale(name, {})
 

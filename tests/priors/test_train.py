@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -147,6 +148,20 @@ BAD_TOML = {
     "ema": (TOML + "ema = 1.5\n", "ema"),
     "scales": (TOML + "scales = [2.0]\n", "scales"),
 }
+
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_a_config_that_comes_along_is_readable_and_a_second_part_continues_a_first(path):
+    config = read_config(path)
+    assert config.name == path.stem.removesuffix("_longer")
+    if path.stem.endswith("_longer"):
+        first = read_config(path.with_name(f"{config.name}.toml"))
+        assert config.start == f"runs/{config.name}/{config.name}.safetensors"
+        same = ("data", "include", "size", "scales", "channels", "blocks", "schedule", "T", "prediction", "t_power")
+        assert all(getattr(config, key) == getattr(first, key) for key in same)
 
 
 @pytest.mark.parametrize("case", BAD_TOML)
