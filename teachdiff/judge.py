@@ -89,12 +89,12 @@ class Judgement:
 
 
 def judge(samples: Tensor) -> Judgement:
-    """N samples (N, 3, 32, 32) in [-1, 1] against the generator of `teachdiff.data.portraits`.
+    """N samples (N, 3, 32, 32) in [-1, 1], on any device, against the generator of `teachdiff.data.portraits`.
 
     Raises:
         TypeError, ValueError: no float32 images of that shape, or fewer than 20.
     """
-    features, answers = read(load_reader(), seen(samples))
+    features, answers = read(load_reader(), seen(samples).cpu())
     one, other, theirs, truth = generated(len(samples))
     of_samples, of_real = kid(features, one), kid(other, one)
     shares = zip(ATTRIBUTES, answers.T.double(), theirs.T.double(), truth.T.double(), strict=True)

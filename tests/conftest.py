@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import settings
 
+from tests.elsewhere import elsewhere
 from tests.python import Pythons, pythons
 
 # With another busy process, two OpenMP threads become many times slower; one is steady, in the children, too.
@@ -34,6 +35,16 @@ def python() -> Iterator[Pythons]:
     """`python.run(...)`: a program in a process of its own, without the seconds that importing torch takes."""
     with pythons() as running:
         yield running
+
+
+@pytest.fixture
+def device(request: pytest.FixtureRequest) -> Iterator[torch.device]:
+    """A GPU, or where there is none the device that is not there (tests/elsewhere.py)."""
+    if request.param != "elsewhere":
+        yield torch.device(request.param)
+    else:
+        with elsewhere() as pretended:
+            yield pretended
 
 
 @pytest.fixture

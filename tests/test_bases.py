@@ -8,6 +8,7 @@ from teachdiff.bases import DenseBasis, HartleyBasis, PixelBasis, ProductBasis, 
 from teachdiff.tables import Table
 from teachdiff.testing.core import require_close
 from teachdiff.testing.operators import check_batch, matrix_of
+from tests.elsewhere import on_each_device
 from tests.operators.house import COMPLEX, REAL, SEEDS, SHAPES, draw
 
 
@@ -116,11 +117,10 @@ def test_a_table_of_inference_mode_serves_gradients_afterwards(dtype):
     assert x.grad.tolist() == [1.0, 1.0]
 
 
-@pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU; none here")
+@on_each_device
 @every
-def test_on_cuda_as_on_the_cpu(name):
+def test_on_another_device_as_on_the_cpu(name, device):
     basis, x = BASES[name]((2, 4, 5), 3), draw((2, 4, 5), 2, 0)
     for f in (basis.analyse, basis.synthesise):
-        assert f(x.cuda()).device.type == "cuda"
-        require_close(f(x.cuda()).cpu(), f(x), 1e-12, float(x.abs().max()), "cuda")
+        assert f(x.to(device)).device.type == device.type
+        require_close(f(x.to(device)).cpu(), f(x), 1e-12, float(x.abs().max()), device.type)

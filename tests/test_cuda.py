@@ -1,8 +1,8 @@
 """Every method, task and kind of prior on a GPU as on the CPU, and a chain that needs no more memory for being longer.
 
-The same bodies run with "cpu" for the device on a few cases: there they compare a computation with itself, which tries
-the tests, not the GPU. That no step makes a GPU wait is in tests/methods/test_no_waiting.py; operators in float64 are
-in tests/operators/test_operators.py, methods in float64 in tests/methods/test_contract.py.
+The same bodies run on a device that is not there (tests/elsewhere.py), on a few cases: what was left on the CPU is
+found without a GPU. That no step makes a GPU wait is in tests/methods/test_no_waiting.py; operators in float64 are in
+tests/operators/test_operators.py, methods in float64 in tests/methods/test_contract.py.
 
 Tolerances are relative to the larger of 1 and the largest value. TF32, which keeps ten bits of float32's 23, is off.
 """
@@ -11,19 +11,25 @@ import math
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from teachdiff import make_operator, observe, schedules
+from teachdiff.compare import degrade, run_case
+from teachdiff.data import astronaut_face, portraits
+from teachdiff.judge import judge
 from teachdiff.methods import METHODS
 from teachdiff.priors.gaussian import GaussianPrior
 from teachdiff.priors.guided import GuidedUNet
 from teachdiff.priors.mixture import GaussianMixturePrior
 from teachdiff.priors.network import NetworkPrior
 from teachdiff.priors.restorer import NetworkRestorer
+from teachdiff.priors.train import TrainConfig, train
 from teachdiff.priors.unet import UNet
 from teachdiff.problems import DEGRADATIONS, TASKS, InverseProblem
+from tests.elsewhere import on_each_device
 
 SHAPE = (3, 16, 16)
 FLOAT32, BFLOAT16 = 2e-4, 0.05
@@ -108,22 +114,32 @@ def exact():
         yield
 
 
-# A diagonal through methods and tasks tries every body on a CPU.
 TASKS_OF = {method: list(DEGRADATIONS if method == "dirac" else TASKS) for method in METHODS}
-DIAGONAL = [(method, tasks[i % len(tasks)]) for i, (method, tasks) in enumerate(TASKS_OF.items())]
 PAIRS = [(method, task) for method, tasks in TASKS_OF.items() for task in tasks]
-EVERYWHERE = [pytest.param(m, t, "cuda", marks=pytest.mark.cuda, id=f"{m}-{t}-cuda") for m, t in PAIRS]
-HERE = [pytest.param(m, t, "cpu", id=f"{m}-{t}-cpu") for m, t in DIAGONAL]
+# Without a GPU: a diagonal through methods and tasks, and every task for the two methods that use all of an operator.
+DIAGONAL = [(method, tasks[i % len(tasks)]) for i, (method, tasks) in enumerate(TASKS_OF.items())]
+FEW = [pair for pair in PAIRS if pair in DIAGONAL or pair[0] in ("dmps", "ddrm")]
+
+
+def cases(few):
+    """Each pair on a GPU and elsewhere; there the others than `few` are slow tests."""
+    for method, task in PAIRS:
+        yield pytest.param(method, task, "cuda", marks=pytest.mark.cuda, id=f"{method}-{task}-cuda")
+        marks = () if (method, task) in few else pytest.mark.slow
+        yield pytest.param(method, task, "elsewhere", marks=marks, id=f"{method}-{task}-elsewhere")
+
+
+FLOAT32_CASES = list(cases(FEW))
 # A restorer computes in the precision of its network, and dirac in float32.
-BFLOAT16_CASES = [case for case in EVERYWHERE + HERE if case.values[0] != "dirac"]
+BFLOAT16_CASES = [case for case in cases(DIAGONAL) if case.values[0] != "dirac"]
 
 
-@pytest.mark.parametrize(("method", "task", "device"), EVERYWHERE + HERE)
+@pytest.mark.parametrize(("method", "task", "device"), FLOAT32_CASES, indirect=["device"])
 def test_every_method_on_every_task_in_float32(exact, method, task, device):
     require_close(restored(method, task, device), restored(method, task, "cpu"), FLOAT32)
 
 
-@pytest.mark.parametrize(("method", "task", "device"), BFLOAT16_CASES)
+@pytest.mark.parametrize(("method", "task", "device"), BFLOAT16_CASES, indirect=["device"])
 def test_every_method_with_a_bfloat16_network(exact, method, task, device):
     """Beside the same network in bfloat16 on the CPU; and the two are not the float32 network."""
     here = restored(method, task, "cpu", torch.bfloat16)
@@ -132,10 +148,7 @@ def test_every_method_with_a_bfloat16_network(exact, method, task, device):
         assert not torch.equal(here, restored(method, task, "cpu"))
 
 
-DEVICES = [pytest.param("cuda", marks=pytest.mark.cuda), "cpu"]
-
-
-@pytest.mark.parametrize("device", DEVICES)
+@on_each_device
 @pytest.mark.parametrize("name", PRIORS)
 @pytest.mark.parametrize("t", [1, 20, (3, 17)], ids=str)
 def test_every_prior_and_its_gradient(exact, name, t, device):
@@ -154,7 +167,7 @@ def test_every_prior_and_its_gradient(exact, name, t, device):
         require_close(found, expected, FLOAT32)
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@on_each_device
 def test_a_bfloat16_prior_of_each_architecture(exact, device):
     x_t = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(2))
     for name in ("unet", "guided"):
@@ -162,6 +175,41 @@ def test_a_bfloat16_prior_of_each_architecture(exact, device):
             on(PRIORS[name](), d, torch.bfloat16).denoise(x_t.to(d), torch.tensor(9)).cpu() for d in (device, "cpu")
         )
         require_close(found, expected, BFLOAT16)
+
+
+# What surrounds the methods
+
+TRAINED = {"prior": {}, "dirac": {"task": "deblur_gaussian", "degradation": {"std": 1.5}}}
+
+
+@on_each_device
+@pytest.mark.parametrize("what", TRAINED)
+def test_training(exact, tmp_path, what, device):
+    config = TrainConfig("tiny", "portraits", size=16, channels=(8,), T=50, batch=4, steps=3, **TRAINED[what])
+    there, here = (load_file(train(config, tmp_path / d.type, device=d)) for d in (device, torch.device("cpu")))
+    for name, expected in here.items():
+        require_close(there[name].float(), expected.float(), 1e-3)
+
+
+@on_each_device
+@pytest.mark.parametrize("method", ["dps", "ddrm", "classical"])
+def test_a_row_of_a_comparison(exact, method, device):
+    def row(device):
+        prior, truth = on(PRIORS["unet"](), device), astronaut_face(16).to(device)
+        (case,) = degrade({"astronaut": truth}, ["sr4"], sigma=0.1)
+        return run_case(prior, case, method, prior_name="unet", steps=2, samples=2)[0]
+
+    there, here = row(device), row("cpu")
+    assert there.ssim is not None
+    if device.type != "cuda" or method == "classical":  # a GPU draws other noise
+        assert there.psnr == pytest.approx(here.psnr, abs=1e-2)
+        assert there.consistency == pytest.approx(here.consistency, rel=1e-2)
+
+
+@on_each_device
+def test_samples_are_judged_wherever_they_lie(device):
+    samples = portraits(20, 32, seed=5)
+    assert judge(samples.to(device)) == judge(samples)
 
 
 # Memory

@@ -28,6 +28,7 @@ from teachdiff.noise import sample_seeds
 from teachdiff.priors.gaussian import GaussianPrior
 from teachdiff.priors.mixture import GaussianMixturePrior
 from teachdiff.problems import InverseProblem, observe
+from tests.elsewhere import on_each_device
 
 seeds = st.integers(0, 2**31)
 
@@ -371,16 +372,16 @@ def test_an_operator_that_is_not_linear():
     assert dps(world.prior, problem, zeta=0.1).shape == (1, *SHAPE)
 
 
-@pytest.mark.cuda
+@on_each_device
 @runs
-def test_the_gpu_gives_the_same_as_the_cpu(run):
+def test_another_device_gives_the_same_as_the_cpu(run, device):
     world = World(11)
     noise = lambda t, shape: random(t, *shape)  # noqa: E731
     on_cpu = RUNS[run](world.prior, world.problem, noise=noise)
-    operator = Matrix(world.matrix.cuda())
-    problem = InverseProblem(operator, world.problem.y.cuda(), world.sigma)
-    on_gpu = RUNS[run](world.prior, problem, noise=lambda t, shape: noise(t, shape).cuda())
-    torch.testing.assert_close(on_gpu.cpu(), on_cpu, rtol=1e-10, atol=1e-10)
+    operator = Matrix(world.matrix.to(device))
+    problem = InverseProblem(operator, world.problem.y.to(device), world.sigma)
+    there = RUNS[run](world.prior, problem, noise=lambda t, shape: noise(t, shape).to(device))
+    torch.testing.assert_close(there.cpu(), on_cpu, rtol=1e-10, atol=1e-10)
 
 
 def test_observe_and_restore_end_to_end():

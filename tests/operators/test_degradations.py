@@ -25,6 +25,7 @@ from teachdiff.operators.degradations import Degradation
 from teachdiff.problems import DEGRADATIONS, make_degradation, make_operator
 from teachdiff.testing import check_degradation
 from teachdiff.testing.core import require_close
+from tests.elsewhere import on_each_device
 from tests.operators.house import SEEDS, SHAPES, draw
 
 FAMILIES = {
@@ -265,10 +266,10 @@ def test_bad_input_is_named(case):
         call()
 
 
-@pytest.mark.cuda
+@on_each_device
 @families
-def test_on_a_gpu(family):
+def test_on_another_device(family, device):
     A = FAMILIES[family]((3, 8, 7))
     x, t = draw((3, 8, 7), 3, 0), torch.tensor([0.0, 0.4, 1.0], dtype=torch.float64)
-    torch.testing.assert_close(A(x.cuda(), t.cuda()).cpu(), A(x, t), rtol=1e-12, atol=1e-12)
-    torch.testing.assert_close(A(x.cuda(), 0.4).cpu(), A(x, 0.4), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(A(x.to(device), t.to(device)).cpu(), A(x, t), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(A(x.to(device), 0.4).cpu(), A(x, 0.4), rtol=1e-12, atol=1e-12)

@@ -21,6 +21,7 @@ from teachdiff.testing import check_operator
 from teachdiff.testing.adapters import OperatorView
 from teachdiff.testing.core import require_close
 from teachdiff.testing.operators import check_batch, matrix_of
+from tests.elsewhere import on_each_device
 from tests.operators.house import FACTORISED, HOUSE, REAL, SEEDS, SHAPES, draw
 
 HALF = (torch.float16, torch.bfloat16)
@@ -215,16 +216,15 @@ def tables(A):
     return found
 
 
-@pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU; none here")
+@on_each_device
 @every
-def test_on_cuda_as_on_the_cpu(name):
+def test_on_another_device_as_on_the_cpu(name, device):
     A = HOUSE[name]((2, 4, 5), 3)
     for f, shape in functions(A):
         x = draw(shape, 2, 0)
-        on_gpu = f(x.cuda())
-        assert on_gpu.device.type == "cuda"
-        require_close(on_gpu.cpu(), f(x), 1e-10, float(f(x).abs().max()) + 1e-300, "cuda")
+        there = f(x.to(device))
+        assert there.device.type == device.type
+        require_close(there.cpu(), f(x), 1e-10, float(f(x).abs().max()) + 1e-300, device.type)
 
 
 def test_an_operator_without_an_svd_must_solve_by_itself():
