@@ -7,8 +7,8 @@ A GPU refuses to compute with a tensor that somebody left on the CPU. On a CPU n
         x + 1               # computed by the CPU, and x + 1 lies on the device, too
         x + torch.ones(3)   # refused, as by a GPU
 
-So the tests marked `cuda` can be run with it, their own code and the project's. What it knows nothing of is how a GPU
-rounds, what it is slow at, and when it must be waited for.
+So the tests marked `cuda` can be run with it, their own code and the project's. It also knows what the host would have
+to wait for: numbers that it asks for, and copies between the two. How a GPU rounds and how fast it is it does not know.
 """
 
 from collections.abc import Iterator
@@ -26,6 +26,8 @@ DEVICE = torch.device("maia", 0)
 MOVES = {"_to_copy", "copy_", "lift_fresh", "lift_fresh_copy"}
 # A GPU, too, takes positions that lie on the CPU.
 INDEXING = {"index", "index_put", "index_put_"}
+# What asks for a number, or for a shape that depends on numbers.
+READS = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "unique", "_unique2"}
 # Views that only promise to change a sign: below a subclass of Tensor nobody keeps the promise, so it is done at once.
 AT_ONCE = {"_conj": torch.ops.aten._conj_physical.default, "_neg_view": torch.ops.aten.neg.default}
 
@@ -77,11 +79,31 @@ def unwrapped(x):
     return x.numbers if isinstance(x, Elsewhere) else x
 
 
-class Factories(TorchDispatchMode):
-    """Sees what no tensor of the device is part of: torch.zeros(3, device=device), x.to(device)."""
+def waits(func, args, kwargs) -> bool:
+    """Whether the host would stand still until the device has come so far."""
+    name, tensors = func.overloadpacket.__name__, [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+    there = [isinstance(x, Elsewhere) for x in tensors]
+    if name == "copy_":
+        return any(there) and not all(there)
+    if name == "_to_copy":
+        target = kwargs.get("device")
+        return target is not None and there[0] != (torch.device(target).type in (DEVICE.type, "meta"))
+    by_mask = name == "index" and any(x.dtype == torch.bool for x in tensors[1:])
+    return any(there) and (name in READS or by_mask)
+
+
+class Watch(TorchDispatchMode):
+    """Sees, too, what no tensor of the device is part of: torch.zeros(3, device=device), x.to(device)."""
+
+    def __init__(self, waited: list[str]) -> None:
+        super().__init__()
+        self.waited = waited
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        return compute(func, args, kwargs or {})
+        kwargs = kwargs or {}
+        if waits(func, args, kwargs):
+            self.waited.append(str(func))
+        return compute(func, args, kwargs)
 
 
 class Generator(torch.Generator):
@@ -95,8 +117,9 @@ def tensor(data, *, device=None, make=torch.tensor, **kwargs) -> Tensor:
 
 
 @contextmanager
-def elsewhere() -> Iterator[torch.device]:
-    with mock.patch.multiple(torch, Generator=Generator, tensor=tensor), Factories():
+def elsewhere(waited: list[str] | None = None) -> Iterator[torch.device]:
+    """The device, while the context lasts. `waited` is told of everything that makes the host wait."""
+    with mock.patch.multiple(torch, Generator=Generator, tensor=tensor), Watch([] if waited is None else waited):
         yield DEVICE
 
 
