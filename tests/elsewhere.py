@@ -54,7 +54,7 @@ class Elsewhere(Tensor):
 
 def compute(func, args, kwargs):
     """What torch is asked for, by the CPU; and the answer lies where a GPU's would."""
-    name, tensors = func.overloadpacket.__name__, [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+    name, tensors = func.overloadpacket.__name__, tensors_of(args, kwargs)
     there = any(isinstance(x, Elsewhere) for x in tensors)
     if there and name not in MOVES | INDEXING:
         left = [x for x in tensors if not isinstance(x, Elsewhere) and x.ndim > 0]
@@ -75,13 +75,17 @@ def compute(func, args, kwargs):
     return return_and_correct_aliasing(func, args, kwargs, found)
 
 
+def tensors_of(*arguments) -> list[Tensor]:
+    return [x for x in tree_leaves(arguments) if isinstance(x, Tensor)]
+
+
 def unwrapped(x):
     return x.numbers if isinstance(x, Elsewhere) else x
 
 
 def waits(func, args, kwargs) -> bool:
     """Whether the host would stand still until the device has come so far."""
-    name, tensors = func.overloadpacket.__name__, [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+    name, tensors = func.overloadpacket.__name__, tensors_of(args, kwargs)
     there = [isinstance(x, Elsewhere) for x in tensors]
     if name == "copy_":
         return any(there) and not all(there)
