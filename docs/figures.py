@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,7 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@cache
 def sha256_of_weights() -> str:
     """Of all bundled weights together: an example may use any of them."""
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(WEIGHTS.glob("*.safetensors")))).hexdigest()

@@ -39,7 +39,7 @@ def python() -> Iterator[Pythons]:
 
 @pytest.fixture
 def device(request: pytest.FixtureRequest) -> Iterator[torch.device]:
-    """A GPU, or where there is none the device that is not there (tests/elsewhere.py)."""
+    """A GPU, or the device that is not there: see tests/elsewhere.py."""
     if request.param != "elsewhere":
         yield torch.device(request.param)
     else:

@@ -64,7 +64,7 @@ def compute(func, args, kwargs):
         return Elsewhere(AT_ONCE[name](args[0].numbers))
     asked = kwargs.get("device")
     if asked is not None:
-        there = torch.device(asked).type in (DEVICE.type, "meta")
+        there = is_there(asked)
         kwargs = {**kwargs, "device": "cpu"} if there else kwargs
     elif name == "copy_":
         there = isinstance(args[0], Elsewhere)
@@ -79,6 +79,11 @@ def tensors_of(*arguments) -> list[Tensor]:
     return [x for x in tree_leaves(arguments) if isinstance(x, Tensor)]
 
 
+def is_there(device: torch.device | str) -> bool:
+    """Of the device that somebody asks for; the inside of torch asks for meta."""
+    return torch.device(device).type in (DEVICE.type, "meta")
+
+
 def unwrapped(x):
     return x.numbers if isinstance(x, Elsewhere) else x
 
@@ -91,7 +96,7 @@ def waits(func, args, kwargs) -> bool:
         return any(there) and not all(there)
     if name == "_to_copy":
         target = kwargs.get("device")
-        return target is not None and there[0] != (torch.device(target).type in (DEVICE.type, "meta"))
+        return target is not None and there[0] != is_there(target)
     by_mask = name == "index" and any(x.dtype == torch.bool for x in tensors[1:])
     return any(there) and (name in READS or by_mask)
 

@@ -13,7 +13,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from teachdiff import make_operator, observe, schedules
@@ -29,7 +28,7 @@ from teachdiff.priors.restorer import NetworkRestorer
 from teachdiff.priors.train import TrainConfig, train
 from teachdiff.priors.unet import UNet
 from teachdiff.problems import DEGRADATIONS, TASKS, InverseProblem
-from tests.elsewhere import on_each_device
+from tests.elsewhere import on_each_device, tensors_of
 
 SHAPE = (3, 16, 16)
 FLOAT32, BFLOAT16 = 2e-4, 0.05
@@ -224,9 +223,8 @@ class Alive(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         found = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves(found):
-            if isinstance(leaf, torch.Tensor):
-                self.tensors[leaf] = None
+        for x in tensors_of(found):
+            self.tensors[x] = None
         return found
 
     def bytes(self):

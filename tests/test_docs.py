@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 from derivations import ledger, registry
+from teachdiff.priors.checkpoints import BUNDLED
 from teachdiff.testing import KINDS, laws
 from teachdiff.testing.methods import CLAIMS
 
 DOCS = Path(__file__).parents[1] / "docs"
-WEIGHTS = DOCS.parent / "teachdiff" / "priors" / "weights"
 
 
 def test_every_link_to_a_theorem_or_to_a_row_of_the_ledger_leads_somewhere():
@@ -57,7 +57,7 @@ def test_the_figures_were_measured_with_the_bundled_weights():
     """Who changes the weights measures the figures anew, and then writes down which weights these were."""
     text = (DOCS / "quality.md").read_text(encoding="utf-8")
     stated = dict(re.findall(r"^\| `(\w+)` \| `(\w+)` \|$", text, re.MULTILINE))
-    files = WEIGHTS.glob("*.safetensors")
+    files = BUNDLED.glob("*.safetensors")
     assert stated == {path.stem: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in files}
 
 
